@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 from facerec.sources.errors import SourceRefused
-from facerec.sources.rows import TEXTS
+from facerec.sources.rows import ATTRIBUTES, TEXTS
 
 _OTHER_NAMES: Final = {
     "person_id": ("name", "person", "label", "id", "user_id", "person_name"),
@@ -18,7 +18,7 @@ PAIRS: Final = (
 """The accepted names of a column of encodings and of the column of names beside it."""
 
 OF_FACES: Final = frozenset(
-    {*_OTHER_NAMES, *TEXTS, *(other for others in _OTHER_NAMES.values() for other in others)}
+    {*_OTHER_NAMES, *TEXTS, *ATTRIBUTES, *(other for others in _OTHER_NAMES.values() for other in others)}
 ) - {key for pair in PAIRS for key in pair}
 """The fields that the object of one face may have, under any known name."""
 

@@ -4,7 +4,7 @@ import io
 import math
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -15,7 +15,8 @@ from facerec.contract import DIMENSIONS
 from facerec.sources.budget import MAX_DIRECTORY_BYTES, NO_MEMORY, Budget
 from facerec.sources.columns import column_rows
 from facerec.sources.errors import SourceRefused
-from facerec.sources.rows import TEXTS, Refuse, Row
+from facerec.sources.json_texts import decode
+from facerec.sources.rows import ATTRIBUTES, TEXTS, Refuse, Row
 from facerec.sources.source_file import SourceFile
 
 _HEADER_BYTES: Final = 2**14
@@ -24,7 +25,10 @@ _COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Those that numpy writes; others may take any amount of memory to unpack."""
 
 _ENCRYPTED: Final = 1
-_NAMES: Final = frozenset({"encodings", "person_ids", "names", *(f"{field}s" for field in TEXTS)})
+_BUILT_PER_BYTE: Final = 8  # what a JSON text takes in memory
+_NAMES: Final = frozenset(
+    {"encodings", "person_ids", "names", "attributes", *(f"{field}s" for field in TEXTS)}
+)
 
 
 def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
@@ -51,7 +55,24 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
                 "give each face one"
             )
     named = {field: column.tolist() for field, column in columns.items()}
+    if "attributes" in members.found:
+        lines = members.array("attributes", "u", budget)
+        budget.spend(built_bytes=_BUILT_PER_BYTE * lines.nbytes)
+        named |= _attributes(lines.tobytes(), named["person_id"])
     yield from column_rows(encodings, named, file, budget, refuse)
+
+
+def _attributes(lines: bytes, people: Sequence[Any]) -> dict[str, list[Any]]:
+    """Columns of labels and metadata, with the first face of each person, from JSON lines of people."""
+    try:
+        records = [decode(line) for line in lines.decode().split("\n") if line]
+        of_people = {str(record.pop("person_id")): record for record in records}
+    except (UnicodeDecodeError, ValueError, AttributeError, TypeError, KeyError):
+        raise SourceRefused(
+            "it is not lines of JSON objects with person_id, labels and metadata", location="attributes"
+        ) from None
+    found = [of_people.pop(str(person), {}) for person in people]
+    return {field: [record.get(field) for record in found] for field in ATTRIBUTES}
 
 
 class _LimitedStream:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from facerec.sources import fields
 from facerec.sources.errors import SourceRefused
-from facerec.sources.rows import Refuse, Row, face
+from facerec.sources.rows import ATTRIBUTES, Refuse, Row, face
 
 PREFETCH_ROWS = 2000
 _HALVES: Final = ("vec_low", "vec_high")
@@ -42,7 +42,7 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
                 number += 1
                 known = {
                     name: str(record[name] or "")
-                    for name in ("display_name", "external_ref")
+                    for name in ("display_name", "external_ref", *ATTRIBUTES)
                     if name in record.keys()  # noqa: SIM118
                 }
                 known["person_id"] = record["person_id"]

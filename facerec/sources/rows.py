@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import json
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -10,7 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec.client import FaceBatch
+from facerec.client.attributes import metadata_struct
 from facerec.contract import DIMENSIONS
+from facerec.errors import FacerecError
+from facerec.sources.json_texts import decode
 
 BATCH_FACES = 2000
 MAX_TEXT_CHARACTERS: Final = 1024
@@ -18,6 +22,15 @@ MAX_TEXT_CHARACTERS: Final = 1024
 
 TEXTS: Final = ("display_name", "external_ref", "expire_time", "fingerprint")
 """Fields of a face besides the person's id and the encoding."""
+
+ATTRIBUTES: Final = ("labels", "metadata")
+"""Fields of a face's person: JSON objects, or JSON texts of them."""
+
+MAX_ATTRIBUTE_BYTES: Final = 2**15
+"""Of a person's attributes as JSON: more than the matcher accepts."""
+
+BATCH_ATTRIBUTE_BYTES: Final = 3 * 2**15
+"""Of the attributes as JSON after which a batch ends, since a message may have 400,000 fields."""
 
 _FLOATS: Final = struct.Struct(f"={DIMENSIONS}f")
 
@@ -36,6 +49,9 @@ class Row:
     external_ref: str = ""
     expire_time: datetime.datetime | None = None
     fingerprint: str = ""
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    attribute_bytes: int = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,10 +74,26 @@ def face(location: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse
             texts[field] = text(record.get(field) or "")
         field = "expire_time"
         expires = parse_time(texts.pop(field))
+        field = "labels"
+        labels = attribute(record.get(field))
+        if not all(isinstance(value, str) for value in labels.values()):
+            raise ValueError("a label's value is a text")
+        field = "metadata"
+        metadata = attribute(record.get(field))
+        size = attribute_bytes(labels, metadata)
     except ValueError as error:
         refuse(location, field, str(error))
         return None
-    return Row(location, named, values, expire_time=expires, **texts)
+    return Row(
+        location,
+        named,
+        values,
+        expire_time=expires,
+        **texts,
+        labels=labels,
+        metadata=metadata,
+        attribute_bytes=size,
+    )
 
 
 def vector(values: Any) -> npt.NDArray[np.float32]:
@@ -84,6 +116,30 @@ def vector(values: Any) -> npt.NDArray[np.float32]:
         return np.frombuffer(_FLOATS.pack(*values), np.float32)
     except (struct.error, TypeError, OverflowError):
         raise ValueError("an encoding is a list of numbers from -1000 to 1000") from None
+
+
+def attribute(value: Any) -> dict[str, Any]:
+    """Convert a source's value, an object or a JSON text of one, to a dict. Raises ValueError."""
+    if not value:
+        return {}
+    found = decode(value) if isinstance(value, str) else value
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise ValueError("it is not a JSON object")
+    return found
+
+
+def attribute_bytes(labels: Mapping[str, str], metadata: Mapping[str, Any]) -> int:
+    """The bytes of attributes as JSON. Raises ValueError for what cannot be sent."""
+    if not labels and not metadata:
+        return 0
+    try:
+        metadata_struct(metadata)
+        size = len(json.dumps([labels, metadata], ensure_ascii=False, separators=(",", ":")).encode())
+    except (FacerecError, UnicodeEncodeError, RecursionError):
+        raise ValueError("it holds what cannot be sent: numbers, texts, lists and objects can") from None
+    if size > MAX_ATTRIBUTE_BYTES:
+        raise ValueError(f"a person has at most {MAX_ATTRIBUTE_BYTES} bytes of labels and metadata")
+    return size
 
 
 def person_id(value: Any) -> str:
@@ -123,15 +179,17 @@ def parse_time(written: str) -> datetime.datetime | None:
 
 
 def batches(rows: Iterable[Row], *, skip: int = 0) -> Iterator[SourceBatch]:
-    """The rows in batches of BATCH_FACES, without the first `skip`."""
+    """The rows in batches of BATCH_FACES, fewer with many attributes, without the first `skip`."""
     pending: list[Row] = []
+    attributes = 0
     for number, row in enumerate(rows):
         if number < skip:
             continue
         pending.append(row)
-        if len(pending) == BATCH_FACES:
+        attributes += row.attribute_bytes
+        if len(pending) == BATCH_FACES or attributes > BATCH_ATTRIBUTE_BYTES:
             yield _batch(pending)
-            pending = []
+            pending, attributes = [], 0
     if pending:
         yield _batch(pending)
 
@@ -144,5 +202,7 @@ def _batch(rows: Sequence[Row]) -> SourceBatch:
         [row.external_ref for row in rows],
         [row.expire_time for row in rows],
         [row.fingerprint for row in rows],
+        labels=[row.labels for row in rows] if any(row.attribute_bytes for row in rows) else (),
+        metadata=[row.metadata for row in rows] if any(row.attribute_bytes for row in rows) else (),
     )
     return SourceBatch(faces, [row.location for row in rows])

@@ -9,11 +9,11 @@ from facerec.sources import fields
 from facerec.sources.budget import MAX_FACE_BYTES
 from facerec.sources.errors import SourceRefused
 from facerec.sources.json_texts import InvalidJson, decode
-from facerec.sources.rows import TEXTS, Refuse, Row, face
+from facerec.sources.rows import ATTRIBUTES, TEXTS, Refuse, Row, face
 from facerec.sources.source_file import SourceFile
 
 _NUMBERED: Final = tuple(f"e{at}" for at in range(DIMENSIONS))
-_COLUMNS: Final = frozenset({"person_id", "encoding", *TEXTS, *_NUMBERED})
+_COLUMNS: Final = frozenset({"person_id", "encoding", *TEXTS, *ATTRIBUTES, *_NUMBERED})
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -101,7 +101,9 @@ def csv_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     try:
         header = next(records, [])
         encoding_of = _encoding_of(header)
-        indices = {field: header.index(field) for field in ("person_id", *TEXTS) if field in header}
+        indices = {
+            field: header.index(field) for field in ("person_id", *TEXTS, *ATTRIBUTES) if field in header
+        }
         for record in records:
             lines.next_face()
             if not record:

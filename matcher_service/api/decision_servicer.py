@@ -7,12 +7,15 @@ from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context
 from matcher_service import caller_rights as rights
 from matcher_service.api.converters import answers, requests
+from matcher_service.api.converters.attributes import metadata_struct, person_filter
 from matcher_service.domain import ids
+from matcher_service.domain.attributes import Attributes
 from matcher_service.domain.errors import OptionInvalid
 from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, Matcher
 
 MAX_PROBES = 16
 MAX_CANDIDATES = 100
+MAX_DETAILED_CANDIDATES = 10  # with attributes
 
 
 class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
@@ -29,7 +32,9 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             ids.person_id(request.person_id),
             requests.probe(request.probe, "probe"),
             _max_distance(request),
+            include_attributes=request.include_attributes,
         )
+        attributes = verification.attributes or Attributes()
         return pb.VerifyResponse(
             match=verification.match,
             distance=answers.if_scores(verification.distance, None),
@@ -38,12 +43,15 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             faces_compared=verification.faces,
             space=verification.space,
             quality=answers.quality_message(verification.quality),
+            labels=attributes.labels,
+            metadata=metadata_struct(attributes),
         )
 
     async def Identify(self, request: pb.IdentifyRequest, context: Context) -> pb.IdentifyResponse:
         """Find the persons whose faces are near the probes."""
         ids.count(len(request.probes), "probes", 1, MAX_PROBES)
         most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
+        most_asked = MAX_DETAILED_CANDIDATES if request.include_attributes else MAX_CANDIDATES
         probes = [
             requests.probe(probe, f"probes[{i}]", searched=True) for i, probe in enumerate(request.probes)
         ]
@@ -57,11 +65,13 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             ids.collection_id(request.collection_id),
             probes,
             max_distance=_max_distance(request),
-            max_candidates=ids.count(most, "max_candidates", 1, MAX_CANDIDATES),
+            max_candidates=ids.count(most, "max_candidates", 1, most_asked),
             all_faces=request.all_faces,
             exact_only=request.exact_only,
             min_face_pixels=ids.count(request.min_face_pixels, "min_face_pixels", 0, MAX_FACE_PIXELS),
             scores=call.may_see_scores(),
+            include_attributes=request.include_attributes,
+            chosen=person_filter(request.filter),
             max_staleness=requests.max_staleness(request.consistency, self._max_staleness_seconds),
         )
         faces = [answers.identified_message(each) for each in found]

@@ -8,8 +8,9 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context
-from matcher_service.api.converters import answers, person_exports, requests
+from matcher_service.api.converters import answers, attributes, person_exports, requests
 from matcher_service.domain import ids
+from matcher_service.domain.attributes import Selection
 from matcher_service.domain.errors import OptionInvalid
 from matcher_service.persons.enrollment import Enroller, EnrollmentRequest
 from matcher_service.persons.export import PersonExporter
@@ -43,6 +44,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
             if request.HasField("expire_time")
             else None,
             scores=call.may_see_scores(),
+            attributes=attributes.attribute_change(request),
         )
         return answers.enrollment_message(await self._enroller.enroll(order))
 
@@ -66,7 +68,11 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         """Read a page of people."""
         persons, token = await self._persons.list_persons(
             ids.collection_id(request.collection_id),
-            ids.person_id_prefix(request.person_id_prefix),
+            Selection(
+                ids.person_id_prefix(request.person_id_prefix),
+                ids.free_text(request.display_name_prefix, "display_name_prefix"),
+                attributes.person_filter(request.filter),
+            ),
             ids.page_size(request.page_size),
             request.page_token,
         )
@@ -77,15 +83,10 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: pb.UpdatePersonRequest, context: Context
     ) -> pb.UpdatePersonResponse:
         """Change a person."""
-        if not request.HasField("display_name"):
-            raise OptionInvalid(
-                "display_name is not set, and nothing else of a person can be changed: set it",
-                field="display_name",
-            )
         person = await self._persons.update_person(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
-            ids.free_text(request.display_name, "display_name"),
+            attributes.person_change(request),
         )
         return pb.UpdatePersonResponse(person=answers.person_message(person))
 
@@ -167,10 +168,12 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         return answers.receipt(pb.BatchDeletePersonsResponse(), erasure)
 
     async def ListFaces(self, request: pb.ListFacesRequest, context: Context) -> pb.ListFacesResponse:
-        """Read a page of a person's faces."""
+        """Read a page of faces."""
+        external_ref = ids.free_text(request.external_ref, "external_ref")
         faces, token = await self._persons.list_faces(
             ids.collection_id(request.collection_id),
-            ids.person_id(request.person_id),
+            ids.person_id(request.person_id) if request.person_id or not external_ref else "",
+            external_ref,
             ids.page_size(request.page_size),
             request.page_token,
         )

@@ -22,7 +22,8 @@ SELECT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collecti
 -- name: get_collection
 -- lists_read is how many lists of its index a query reads, null without one in use. Primary keys of collection and
 -- index_build; the table's size and pg_class.reltuples for the estimate.
-SELECT c.*, c.index_effort AS lists_read, b.phase AS build_phase, b.done AS build_done, facerec.estimated_rows('face', :collection_id) AS estimated_faces
+SELECT c.*, c.index_effort AS lists_read, b.phase AS build_phase, b.done AS build_done, facerec.estimated_rows('face', :collection_id) AS estimated_faces,
+       facerec.estimated_rows('person', :collection_id) AS estimated_persons
 FROM facerec.collection c
 LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id
 WHERE c.collection_id = :collection_id;
@@ -32,11 +33,17 @@ WHERE c.collection_id = :collection_id;
 SELECT count(*) AS faces
 FROM (SELECT FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.expire_time > now() LIMIT :max_faces) few;
 
+-- name: count_some_persons
+-- The number of people, at most :max_persons. Any index of the partition.
+SELECT count(*) AS persons
+FROM (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id LIMIT :max_persons) few;
+
 -- name: list_collections
 -- Columns as in get_collection. :after_collection_id is the last collection of the previous page, or ''. Primary key of
 -- collection, in its order.
 SELECT c.*, c.index_effort AS lists_read, b.phase AS build_phase, b.done AS build_done,
-       facerec.estimated_rows('face', c.collection_id) AS estimated_faces
+       facerec.estimated_rows('face', c.collection_id) AS estimated_faces,
+       facerec.estimated_rows('person', c.collection_id) AS estimated_persons
 FROM facerec.collection c
 LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id
 WHERE c.collection_id > :after_collection_id

@@ -16,7 +16,7 @@ NO_RETENTION = datetime.timedelta(0)
 CONVERTED = ("retention", "refused_qualities")
 DELETION_SECONDS = 3600.0  # at most, within the caller's deadline: the erased rows are counted
 NOT_EMPTY = "the collection has people: set force to erase them with it"
-COUNTED_FACES = 10_000  # counting these takes milliseconds; Postgres's estimate may be several times off
+COUNTED_ROWS = 10_000  # counting these takes milliseconds; Postgres's estimate may be several times off
 
 
 class CollectionRepository:
@@ -41,17 +41,25 @@ class CollectionRepository:
         return _collection(row)
 
     async def get(self, collection_id: str) -> Collection:
-        """Read one collection; up to COUNTED_FACES faces are counted, more are estimated. Raises
-        CollectionNotFound.
+        """Read one collection; fewer than COUNTED_ROWS faces and people are counted, more are estimated.
+
+        Raises CollectionNotFound.
         """
         row = await self._database.row("get_collection", collection_id)
         if row is None:
             raise CollectionNotFound
         found = _collection(row)
-        if found.estimated_faces >= COUNTED_FACES:
-            return found
-        counted = await self._database.row("count_some_faces", collection_id, max_faces=COUNTED_FACES)
-        return dataclasses.replace(found, estimated_faces=counted["faces"] if counted else 0)
+        if found.estimated_persons < COUNTED_ROWS:
+            counted = await self._database.row("count_some_persons", collection_id, max_persons=COUNTED_ROWS)
+            persons = counted["persons"] if counted else 0
+            found = dataclasses.replace(
+                found, estimated_persons=persons, persons_exact=persons < COUNTED_ROWS
+            )
+        if found.estimated_faces < COUNTED_ROWS:
+            counted = await self._database.row("count_some_faces", collection_id, max_faces=COUNTED_ROWS)
+            faces = counted["faces"] if counted else 0
+            found = dataclasses.replace(found, estimated_faces=faces, faces_exact=faces < COUNTED_ROWS)
+        return found
 
     @retried_on_schema_change
     async def list(self, page_size: int, page_token: str) -> tuple[list[Collection], str]:
@@ -149,6 +157,7 @@ def _collection(row: Row) -> Collection:
             refused_qualities=tuple(row["refused_qualities"]),
         ),
         estimated_faces=row["estimated_faces"],
+        estimated_persons=row["estimated_persons"],
         index=SearchIndex(
             ready=row["lists_read"] is not None,
             persons=row["index_persons"] or 0,

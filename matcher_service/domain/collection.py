@@ -50,7 +50,10 @@ class SearchIndex:
 
 @dataclasses.dataclass(frozen=True)
 class Collection:
-    """A collection with all its settings, and the calibration that was last applied."""
+    """A collection with all its settings, and the calibration that was last applied.
+
+    `faces_exact` and `persons_exact` say that the faces or people were counted.
+    """
 
     collection_id: str
     space: str
@@ -60,6 +63,9 @@ class Collection:
     create_time: datetime.datetime
     update_time: datetime.datetime
     calibration_id: uuid.UUID | None
+    estimated_persons: int
+    faces_exact: bool = False
+    persons_exact: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from matcher_service.domain.attributes import AttributeChange
 from matcher_service.domain.faces import Encoding, Photo, Probe
 
 
@@ -38,6 +39,7 @@ def content_digest(
     display_name: str | None,
     items: Sequence[tuple[Probe, uuid.UUID, str]],
     expire_time: datetime.datetime | None = None,
+    attributes: AttributeChange | None = None,
 ) -> bytes:
     """SHA-256 of an enrollment's content: 32 bytes. An item is its probe, content id and external ref.
 
@@ -50,6 +52,13 @@ def content_digest(
         parts += [type(probe.face).__name__.encode(), content.bytes, bytes([largest]), external_ref.encode()]
     if expire_time is not None:  # after the items, which have four parts each
         parts.append(expire_time.isoformat().encode())
+    if attributes is not None and (attributes.labels or attributes.metadata is not None):
+        pairs = sorted(attributes.labels.items())
+        parts += [
+            b"attributes",
+            *(text.encode() for pair in pairs for text in pair),
+            _optional(attributes.metadata),
+        ]
     return _sha256(*parts)
 
 

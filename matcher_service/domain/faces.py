@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec.quality import Quality
+from matcher_service.domain.attributes import AttributeChange, Attributes
 
 MAX_VALUE = (
     1000.0  # of an encoding, absolute: dlib's stay within 1, and an index cannot hold values above 65504
@@ -86,6 +87,15 @@ class Person:
     faces: int
     create_time: datetime.datetime
     update_time: datetime.datetime
+    attributes: Attributes = dataclasses.field(default_factory=Attributes)
+
+
+@dataclasses.dataclass(frozen=True)
+class PersonChange:
+    """A change of a person: None leaves `display_name` as it is."""
+
+    display_name: str | None
+    attributes: AttributeChange
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,6 +211,7 @@ class Verification:
     faces: int
     space: str
     quality: Quality | None = None
+    attributes: Attributes | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,12 +228,13 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A person whose nearest face is within the threshold."""
+    """A person whose nearest face is within the threshold; with attributes if they were asked for."""
 
     person_id: str
     display_name: str
     distance: float
     face_id: uuid.UUID
+    attributes: Attributes | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import hashlib
 import struct
 import uuid
 
+from matcher_service.domain.attributes import Selection
 from matcher_service.domain.collection import Collection
 from matcher_service.domain.errors import OptionInvalid
 from matcher_service.domain.faces import Face, Person
@@ -21,22 +22,19 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _NUMBER = struct.Struct(">q")
 _PAIR = struct.Struct(">qq")
-_SAME = "collection and person"
+_SAME = "collection_id, person_id and external_ref"
 _FACE_KEY = struct.Struct(">q16s")  # microseconds since 1970, then the face's id
 
 
-def person_token(collection_id: str, last: Person, prefix: str = "") -> str:
-    """The token of the people after `last` whose ids begin with `prefix`."""
-    return _encode(_person_scope(collection_id, prefix), last.person_id.encode())
+def person_token(collection_id: str, last: Person, selection: Selection) -> str:
+    """The token of the selected people after `last`."""
+    return _encode(_scope("persons", collection_id, *selection.names), last.person_id.encode())
 
 
-def read_person(token: str, collection_id: str, prefix: str = "") -> str:
+def read_person(token: str, collection_id: str, selection: Selection) -> str:
     """The person id after which the page starts; "" for no token. Raises OptionInvalid."""
-    return _read_text(token, _person_scope(collection_id, prefix), "collection and person_id_prefix")
-
-
-def _person_scope(collection_id: str, prefix: str) -> bytes:
-    return _scope("persons", collection_id, *([prefix] if prefix else []))
+    same = "collection_id, person_id_prefix, display_name_prefix and filter"
+    return _read_text(token, _scope("persons", collection_id, *selection.names), same)
 
 
 def collection_token(last: Collection) -> str:
@@ -49,22 +47,29 @@ def read_collection(token: str) -> str:
     return _read_text(token, _scope("collections"))
 
 
-def face_token(collection_id: str, last: Face) -> str:
-    """The token of a person's faces after `last`."""
+def face_token(collection_id: str, person_id: str, external_ref: str, last: Face) -> str:
+    """The token of the faces after `last`, of a person or of a reference."""
     micros = (last.create_time - _EPOCH) // _MICROSECOND
-    scope = _scope("faces", collection_id, last.person_id)
+    scope = _face_scope(collection_id, person_id, external_ref)
     return _encode(scope, _FACE_KEY.pack(micros, last.face_id.bytes))
 
 
-def read_face(token: str, collection_id: str, person_id: str) -> tuple[datetime.datetime, uuid.UUID] | None:
+def read_face(
+    token: str, collection_id: str, person_id: str, external_ref: str
+) -> tuple[datetime.datetime, uuid.UUID] | None:
     """The time and id after which the page starts; None for no token. Raises OptionInvalid."""
     if not token:
         return None
+    scope = _face_scope(collection_id, person_id, external_ref)
     try:
-        micros, face_id = _FACE_KEY.unpack(_decode(token, _scope("faces", collection_id, person_id)))
+        micros, face_id = _FACE_KEY.unpack(_decode(token, scope))
         return _EPOCH + micros * _MICROSECOND, uuid.UUID(bytes=face_id)
     except (struct.error, OverflowError):
         raise _refusal() from None
+
+
+def _face_scope(collection_id: str, person_id: str, external_ref: str) -> bytes:
+    return _scope("faces", collection_id, person_id, *([external_ref] if external_ref else []))
 
 
 def event_token(collection_id: str, event_id: int) -> str:

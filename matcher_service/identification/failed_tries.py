@@ -9,8 +9,8 @@ import contextlib
 import dataclasses
 import uuid
 import weakref
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 from facerec.errors import FacerecError
 from facerec.serving.middleware import call
@@ -18,17 +18,21 @@ from facerec.serving.observability.metrics import DENIED
 from matcher_service.admission import FairSemaphore
 from matcher_service.domain.errors import FaceDuplicate, TriesExhausted
 from matcher_service.domain.faces import Encoding
-from matcher_service.identification.query import CountedTry, VerifyResult
-from matcher_service.identification.repository import DecisionRepository
+from matcher_service.identification.query import CountedTry, Query, SearchResult, VerifyResult
+from matcher_service.identification.repository import DecisionRepository, NoTryLeft
 
 DAY_SECONDS: Final = 86400.0
 MATCH_TRIES: Final = 0.05  # the cost of a match if the caller chooses encodings; with images it is 0
+MAX_COUNTED_PERSONS: Final = 10  # a search among so many people or fewer is a try against each
 MAX_WAITING = 16  # waiting tries of one caller against one person
 RETRY_SECONDS = 1.0
 SEARCH_WAIT_SECONDS = 30.0  # for the duplicate searches of the caller's other enrollments
 
 Key = tuple[str, str, str]
-"""Collection, person and caller; tries with one key are made one after another."""
+"""Collection, person (by id in Verify, by key in Identify) and caller; tries with one key are made one after
+another. In the database, tries against one person wait for each other by whichever method."""
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +61,7 @@ class FailedTries:
         self._searching: weakref.WeakValueDictionary[tuple[str, str], FairSemaphore] = (
             weakref.WeakValueDictionary()
         )
-        self._deciding: set[asyncio.Task[VerifyResult]] = set()
+        self._deciding: set[asyncio.Task[Any]] = set()
 
     async def verify(
         self,
@@ -75,23 +79,54 @@ class FailedTries:
         Raises TriesExhausted, whatever the distance is, and what DecisionRepository raises.
         """
         key, budget = (collection_id, person_id, call.caller_name()), Budget(per_day)
-        match_tries = MATCH_TRIES if call.may_send_encodings() else 0.0
-        count = CountedTry(
-            key[2], max_distance, budget.try_seconds, budget.max_missing_seconds, match_tries=match_tries
-        )
         await self._locks.acquire(key)
-        deciding = asyncio.create_task(self._repository.verify_counted(collection_id, person_id, face, count))
-        self._deciding.add(deciding)
-        deciding.add_done_callback(lambda done: self._end(key, done))
-        # A match that costs nothing is answered sooner than a failure is counted. A caller that cancels in
-        # between must not avoid the count, so the statement runs to its end.
-        found = await asyncio.shield(deciding)
+        count = _counted(budget, max_distance)
+        found = await self._uncanceled(
+            self._repository.verify_counted(collection_id, person_id, face, count), [key]
+        )
         if found.wait_seconds:
             raise _exhausted("this person", budget, found.wait_seconds)
         return found
 
-    def _end(self, key: Key, done: "asyncio.Task[VerifyResult]") -> None:
-        self._locks.release(key)
+    async def identify(self, query: Query, per_day: float) -> SearchResult:
+        """Search among a query's few people as DecisionRepository.identify_counted does: as `verify` of each.
+
+        Raises TriesExhausted, whatever the distances are, if no try is left against one of them, and then
+        counts none; and what DecisionRepository raises.
+        """
+        caller, budget = call.caller_name(), Budget(per_day)
+        held: list[Key] = []
+        try:
+            for person_key in sorted(query.person_keys or ()):
+                key = (query.collection_id, str(person_key), caller)
+                await self._locks.acquire(key)
+                held.append(key)
+        except BaseException:
+            self._release(held)
+            raise
+        count = _counted(budget, query.max_distance)
+        try:
+            return await self._uncanceled(self._repository.identify_counted(query, count), held)
+        except NoTryLeft as error:
+            raise _exhausted("one of these persons", budget, error.wait_seconds) from None
+
+    async def _uncanceled(self, decision: Coroutine[Any, Any, T], held: Sequence[Key]) -> T:
+        """Run a decision to its end, and release its locks then.
+
+        A match that costs nothing is answered sooner than a failure is counted. A caller that cancels in
+        between must not avoid the count.
+        """
+        deciding = asyncio.create_task(decision)
+        self._deciding.add(deciding)
+        deciding.add_done_callback(lambda done: self._end(held, done))
+        return await asyncio.shield(deciding)
+
+    def _release(self, held: Sequence[Key]) -> None:
+        for key in held:
+            self._locks.release(key)
+
+    def _end(self, held: Sequence[Key], done: "asyncio.Task[Any]") -> None:
+        self._release(held)
         self._deciding.discard(done)
         if not done.cancelled():
             done.exception()  # retrieved, as the caller may be gone
@@ -175,6 +210,17 @@ class KeyedLocks:
         lock, wanted = self._locks.pop(key)
         if wanted > 1:
             self._locks[key] = (lock, wanted - 1)
+
+
+def _counted(budget: Budget, max_distance: float | None) -> CountedTry:
+    """A try of the current caller."""
+    return CountedTry(
+        call.caller_name(),
+        max_distance,
+        budget.try_seconds,
+        budget.max_missing_seconds,
+        match_tries=MATCH_TRIES if call.may_send_encodings() else 0.0,
+    )
 
 
 def _exhausted(what: str, budget: Budget, wait_seconds: float) -> TriesExhausted:

@@ -95,7 +95,8 @@ WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :call
 -- name: identify
 -- Either :encoding or :face_id (of a stored face) is null; :max_distance may be null; :space is null without an encoding.
 -- :exact_only forbids the index. :max_scanned_faces is the largest collection to scan here, null for any. :lists_share and
--- :acceptance_share reduce the lists read (index_effort) and the acceptance threshold. Returns one row per candidate,
+-- :acceptance_share reduce the lists read (index_effort) and the acceptance threshold. With a :labels_path, null for
+-- everybody, only persons with such labels (PersonFilter.path) are taken into account. Returns one row per candidate,
 -- nearest first, at most :max_candidates; with :by_id the first by person id of all within the threshold. Without a
 -- candidate, one row with a null person. `matched_persons` counts the persons within the threshold, up to 101.
 --
@@ -171,7 +172,7 @@ WITH asked AS MATERIALIZED (
     FROM (SELECT by_mean.person_key FROM by_mean UNION SELECT by_center.person_key FROM by_center) proposed
     JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.person_key = proposed.person_key
     WHERE f.expire_time > now()
-), nearest AS MATERIALIZED (
+), within AS MATERIALIZED (
     SELECT DISTINCT ON (h.person_key) h.person_key, h.face_id, h.distance
     FROM (
         SELECT hit.person_key, hit.face_id, hit.distance FROM scanned, unnest((scanned.found).hits) AS hit
@@ -179,6 +180,15 @@ WITH asked AS MATERIALIZED (
         SELECT measured.* FROM measured WHERE measured.distance <= (SELECT threshold FROM asked)
     ) h
     ORDER BY h.person_key, h.distance, h.face_id
+), nearest AS MATERIALIZED (
+    SELECT within.*
+    FROM within
+    WHERE :labels_path::jsonpath IS NULL
+       OR (
+           SELECT p.labels @@ :labels_path::jsonpath
+           FROM facerec.:"person" p
+           WHERE p.collection_id = :collection_id AND p.person_key = within.person_key
+       )
 )
 SELECT asked.space,
        asked.threshold,
@@ -190,7 +200,7 @@ SELECT asked.space,
            OR (asked.search = 'index'
                AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS accepted,
        asked.search = 'index'
-           AND ((SELECT count(*) FROM nearest) >= 50
+           AND ((SELECT count(*) FROM within) >= 50
                 OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 10) AS truncated,
        coalesce((scanned.found).faces, 0) + (SELECT count(*) FROM measured) AS faces,
        (SELECT least(count(*), 101) FROM nearest) AS matched_persons,
@@ -208,6 +218,119 @@ LEFT JOIN LATERAL (
     LIMIT :max_candidates
 ) candidate ON true
 ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.person_id;
+
+-- name: identify_among
+-- Compares every face of the people :person_keys; the other parameters, and the columns, are those of `identify`. Face
+-- (person_key, content_id), for one person after another (OFFSET 0: a join of many could read all faces); then person
+-- (person_key).
+WITH asked AS MATERIALIZED (
+    SELECT c.space,
+           c.calibration_id,
+           coalesce(:max_distance::float8, c.identify_threshold) AS threshold,
+           probe.encoding,
+           probe.encoding IS NOT NULL AND c.space = coalesce(:space::text, c.space) AS usable
+    FROM facerec.collection c
+    CROSS JOIN LATERAL (
+        SELECT coalesce(:encoding::vector, (
+            SELECT f.encoding
+            FROM facerec.:"face" f
+            WHERE f.collection_id = :collection_id AND f.face_id = :face_id::uuid AND f.expire_time > now()
+        )) AS encoding
+        OFFSET 0
+    ) probe
+    WHERE c.collection_id = :collection_id
+), measured AS MATERIALIZED (
+    SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
+    FROM unnest(:person_keys::bigint[]) AS chosen(person_key)
+    CROSS JOIN LATERAL (
+        SELECT f.person_key, f.face_id, f.encoding
+        FROM facerec.:"face" f
+        WHERE f.collection_id = :collection_id AND f.person_key = chosen.person_key AND f.expire_time > now()
+        OFFSET 0
+    ) f
+    WHERE (SELECT usable FROM asked)
+), nearest AS MATERIALIZED (
+    SELECT DISTINCT ON (measured.person_key) measured.*
+    FROM measured
+    WHERE measured.distance <= (SELECT threshold FROM asked)
+    ORDER BY measured.person_key, measured.distance, measured.face_id
+)
+SELECT asked.space,
+       asked.threshold,
+       asked.calibration_id,
+       (SELECT count(*) FROM measured) AS collection_faces,
+       asked.encoding IS NOT NULL AS probe_found,
+       CASE WHEN asked.usable THEN 'scan' ELSE 'none' END AS search,
+       true AS accepted,
+       false AS truncated,
+       (SELECT count(*) FROM measured) AS faces,
+       (SELECT least(count(*), 101) FROM nearest) AS matched_persons,
+       candidate.person_id,
+       candidate.display_name,
+       candidate.distance,
+       candidate.face_id
+FROM asked
+LEFT JOIN LATERAL (
+    SELECT p.person_id, p.display_name, nearest.distance, nearest.face_id
+    FROM nearest JOIN facerec.:"person" p USING (person_key)
+    WHERE p.collection_id = :collection_id
+    ORDER BY CASE WHEN NOT :by_id::boolean THEN nearest.distance END, p.person_id
+    LIMIT :max_candidates
+) candidate ON true
+ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.person_id;
+
+-- name: identify_counted
+-- As several claims: the nearest face of each of the people :person_keys, and a failed try of :caller against each whom the
+-- probe does not match; the other parameters are those of `verify`. wait_seconds is null where nothing was compared. Persons
+-- are locked in the order of their keys, to avoid deadlocks. Person (person_key), face (person_key, content_id).
+WITH asked AS MATERIALIZED (
+    SELECT c.space,
+           c.calibration_id,
+           coalesce(:max_distance::float8, c.identify_threshold) AS threshold,
+           probe.encoding,
+           probe.encoding IS NOT NULL AND c.space = coalesce(:space::text, c.space) AS usable
+    FROM facerec.collection c
+    CROSS JOIN LATERAL (
+        SELECT coalesce(:encoding::vector, (
+            SELECT f.encoding
+            FROM facerec.:"face" f
+            WHERE f.collection_id = :collection_id AND f.face_id = :face_id::uuid AND f.expire_time > now()
+        )) AS encoding
+        OFFSET 0
+    ) probe
+    WHERE c.collection_id = :collection_id
+), nearest AS MATERIALIZED (
+    SELECT p.person_key, p.person_id, p.display_name, f.faces, f.face_id, f.distance
+    FROM facerec.:"person" p
+    CROSS JOIN LATERAL (
+        SELECT count(*) OVER () AS faces, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
+        FROM facerec.:"face" f
+        WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
+        ORDER BY distance, f.face_id
+        LIMIT 1
+    ) f
+    WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::bigint[]) AND (SELECT usable FROM asked)
+    ORDER BY p.person_key
+)
+SELECT asked.space,
+       asked.threshold,
+       asked.calibration_id,
+       asked.encoding IS NOT NULL AS probe_found,
+       nearest.person_id,
+       nearest.display_name,
+       nearest.faces,
+       nearest.face_id,
+       nearest.distance,
+       CASE
+           WHEN nearest.distance IS NOT NULL
+               THEN facerec.count_try(
+                   :collection_id, nearest.person_key, :caller,
+                   CASE WHEN nearest.distance > asked.threshold THEN 1 ELSE :match_tries::float8 END,
+                   :try_seconds, :max_missing_seconds
+               )
+       END AS wait_seconds
+FROM asked
+LEFT JOIN nearest ON true;
 
 -- name: begin_scan
 -- The probes of a scan: :face_ids has the id of a stored face for each probe that is one, else null, and :encodings the
@@ -252,11 +375,12 @@ ORDER BY probe.number;
 -- Compares the rows from :first_row to before :end_row with each probe {n}, of vector :encoding_{n} and :max_distance_{n},
 -- both null for an unused probe; without :first_row and :end_row all rows, with parallel workers if enabled. Returns a row
 -- per probe and person within the distance: the probe's number and the person's nearest face, of the :max_persons nearest
--- persons, or where :by_ids is true for the probe of the first persons by id.
+-- persons, or where :by_ids is true for the probe of the first persons by id; of persons with the labels that
+-- :labels_paths demands for the probe, if that is not null.
 --
 -- near: sequential scan of all faces, or TID range scan, which reads only these blocks. It is intended: the result is
 -- exact, and no index on vectors can give it. Comparing in the condition costs a quarter less than an aggregate that also
--- counts the faces. With :by_ids person (person_key).
+-- counts the faces. With :by_ids or :labels_paths person (person_key).
 WITH near AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding
     FROM facerec.:"face" f
@@ -291,6 +415,12 @@ WITH near AS MATERIALIZED (
                         CASE WHEN NOT (:by_ids::boolean[])[nearest.number] THEN nearest.distance END
            ) AS rank
     FROM nearest
+    WHERE (:labels_paths::text[])[nearest.number] IS NULL
+       OR (
+           SELECT p.labels @@ ((:labels_paths::text[])[nearest.number])::jsonpath
+           FROM facerec.:"person" p
+           WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
+       )
 )
 SELECT ranked.number, ranked.person_key, ranked.face_id, ranked.distance
 FROM ranked
@@ -302,7 +432,7 @@ WHERE ranked.rank <= :max_persons::bigint;
 --
 -- near: sequential scan of all sketches, or TID range scan. The few persons that are left are looked up one by one (OFFSET
 -- 0): as a join, 16 probes cost five times as much. Sketches of probes are converted once, as scalar subqueries. Face
--- (person_key, content_id); with :by_ids person (person_key).
+-- (person_key, content_id); with :by_ids or :labels_paths person (person_key).
 WITH near AS MATERIALIZED (
     SELECT s.person_key, s.sketch
     FROM facerec.:"sketch" s
@@ -351,6 +481,12 @@ WITH near AS MATERIALIZED (
                         CASE WHEN NOT (:by_ids::boolean[])[nearest.number] THEN nearest.distance END
            ) AS rank
     FROM nearest
+    WHERE (:labels_paths::text[])[nearest.number] IS NULL
+       OR (
+           SELECT p.labels @@ ((:labels_paths::text[])[nearest.number])::jsonpath
+           FROM facerec.:"person" p
+           WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
+       )
 )
 SELECT ranked.number, ranked.person_key, ranked.face_id, ranked.distance
 FROM ranked
@@ -368,6 +504,17 @@ FROM (
 JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_key = h.person_key
 ORDER BY CASE WHEN NOT :by_id::boolean THEN h.distance END, p.person_id
 LIMIT :max_candidates;
+
+-- name: read_attributes
+-- The labels and metadata of those of the people :person_ids who are still there. Primary key of person, one by one.
+SELECT p.person_id, p.labels, p.metadata
+FROM unnest(:person_ids::text[]) AS i(person_id)
+CROSS JOIN LATERAL (
+    SELECT p.person_id, p.labels, p.metadata
+    FROM facerec.:"person" p
+    WHERE p.collection_id = :collection_id AND p.person_id = i.person_id
+    OFFSET 0
+) p;
 
 -- name: search_defaults
 -- Primary key of collection.

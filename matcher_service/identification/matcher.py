@@ -1,16 +1,19 @@
 """Verify, Identify and Compare."""
 
 import collections
+import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from facerec.serving.middleware import call
 from matcher_service.audit.changes import Action
 from matcher_service.audit.decisions import DecisionLog
 from matcher_service.calibration.expected_false_positives import CalibrationCache
+from matcher_service.domain.attributes import PersonFilter
 from matcher_service.domain.concurrency import gather_or_cancel
 from matcher_service.domain.errors import FaceNotFound, PersonNotFound
 from matcher_service.domain.faces import Comparison, Encoder, Identification, Probe, Verification
-from matcher_service.identification.failed_tries import FailedTries
+from matcher_service.identification.failed_tries import MAX_COUNTED_PERSONS, FailedTries
 from matcher_service.identification.photos import (
     ResolvedProbe,
     check_space,
@@ -19,11 +22,13 @@ from matcher_service.identification.photos import (
     single_faces,
     stored_face_not_found,
 )
-from matcher_service.identification.query import Query, VerifyResult
+from matcher_service.identification.query import Query, SearchResult, VerifyResult
 from matcher_service.identification.repository import DecisionRepository
 from matcher_service.identification.search import SEARCHES_IN_FLIGHT, Search
 
 DEFAULT_MAX_CANDIDATES = 5
+EVERYBODY = PersonFilter()
+MAX_WITH_ATTRIBUTES = 1000  # candidates of an answer, so that its size is bounded
 
 
 class Matcher:
@@ -51,9 +56,15 @@ class Matcher:
         self._encoder = encoder
 
     async def verify(
-        self, collection_id: str, person_id: str, probe: Probe, max_distance: float | None
+        self,
+        collection_id: str,
+        person_id: str,
+        probe: Probe,
+        max_distance: float | None,
+        *,
+        include_attributes: bool = False,
     ) -> Verification:
-        """Decide whether a face is the person's.
+        """Decide whether a face is the person's; a match has the person's attributes if they are included.
 
         Raises PersonNotFound, FaceNotFound, ModelMismatch, and TriesExhausted for callers whose tries are
         counted.
@@ -67,7 +78,10 @@ class Matcher:
         )
         verification = _verification(found, probe, face, max_distance)
         self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
-        return verification
+        if not (include_attributes and verification.match):
+            return verification
+        attributes = await self._repository.read_attributes(collection_id, [person_id])
+        return dataclasses.replace(verification, attributes=attributes.get(person_id))
 
     async def compare(self, collection_id: str, a: Probe, b: Probe, max_distance: float | None) -> Comparison:
         """Measure the distance of two faces. Raises FaceNotFound, ModelMismatch."""
@@ -103,24 +117,31 @@ class Matcher:
         exact_only: bool = False,
         min_face_pixels: int = 0,
         scores: bool = True,
+        include_attributes: bool = False,
+        chosen: PersonFilter = EVERYBODY,
         max_staleness: float | None = None,
     ) -> tuple[list[Identification], float, str]:
         """Find the persons whose faces are within the threshold; also returns the threshold and the space.
 
         Candidates are the nearest, nearest first; without `scores` they are the first by person id, and the
-        search depends only on which persons are within the threshold.
+        search depends only on which persons are within the threshold. Only the `chosen` people are searched;
+        few of them are tried as by `verify` each.
 
         There is one answer per probe, or with `all_faces` one per face of each photo. Several are searched at
         once (SEARCHES_IN_FLIGHT), so that those that need an exact scan share it.
-        What is found has all that was committed `max_staleness` seconds before the search, None for 0.
         Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left, and
-        StoreUnavailable with `max_staleness` if its audit event would find no room.
+        TriesExhausted for callers whose tries are counted. What is found has all that was committed
+        `max_staleness` seconds before the search, None for 0. With it StoreUnavailable is raised if its audit
+        event would find no room.
         """
         if max_staleness is not None:
             self._decisions.check_room()
         resolved = await self._resolve(probes, all_faces, min_face_pixels)
         found_in = collections.Counter(index for index, _ in resolved)
         call.charge(sum(max(1, found_in[index]) for index in range(len(probes))))
+        person_keys, labels_path = await self._search.narrow(
+            collection_id, chosen, max_staleness=max_staleness
+        )
 
         async def search(index: int, face: ResolvedProbe) -> Identification:
             query = Query(
@@ -130,6 +151,8 @@ class Matcher:
                 max_candidates,
                 exact_only,
                 scores=scores,
+                person_keys=person_keys,
+                labels_path=labels_path,
                 max_staleness=max_staleness,
             )
             return await self._identify(query, probes[index], face, index)
@@ -140,6 +163,8 @@ class Matcher:
             first = answer.candidates[0].person_id if answer.candidates else None
             self._decisions.add(collection_id, Action.IDENTIFY, first, match=first is not None)
         if answers:
+            if include_attributes:
+                answers = await self._with_attributes(collection_id, answers, max_staleness)
             return answers, answers[0].threshold, answers[0].space
         threshold, space = await self._repository.search_defaults(collection_id, max_staleness)
         return [], threshold if max_distance is None else max_distance, space
@@ -147,7 +172,7 @@ class Matcher:
     async def _identify(
         self, query: Query, probe: Probe, face: ResolvedProbe, probe_index: int
     ) -> Identification:
-        found = await self._search.decide(query)
+        found = await self._decide(query)
         check_space(face.face, probe, found.space)
         if not found.probe_found:
             raise stored_face_not_found(probe)
@@ -169,6 +194,36 @@ class Matcher:
                 max_staleness=query.max_staleness,
             ),
         )
+
+    async def _decide(self, query: Query) -> SearchResult:
+        """Search, for a caller whose tries are counted among few people as by a claim of each."""
+        per_day = call.failed_tries_per_day()
+        if per_day is not None and 0 < len(query.person_keys or ()) <= MAX_COUNTED_PERSONS:
+            return await self._tries.identify(query, per_day)
+        return await self._search.decide(query)
+
+    async def _with_attributes(
+        self, collection_id: str, answers: Sequence[Identification], max_staleness: float | None
+    ) -> list[Identification]:
+        """The answers with the attributes of the first MAX_WITH_ATTRIBUTES candidates."""
+        found = [candidate for answer in answers for candidate in answer.candidates]
+        persons = {candidate.person_id for candidate in found[:MAX_WITH_ATTRIBUTES]}
+        attributes = await self._repository.read_attributes(
+            collection_id, list(persons), max_staleness=max_staleness
+        )
+        detailed = iter(
+            [
+                *(
+                    dataclasses.replace(each, attributes=attributes.get(each.person_id))
+                    for each in found[:MAX_WITH_ATTRIBUTES]
+                ),
+                *found[MAX_WITH_ATTRIBUTES:],
+            ]
+        )
+        return [
+            dataclasses.replace(answer, candidates=list(itertools.islice(detailed, len(answer.candidates))))
+            for answer in answers
+        ]
 
     async def _resolve(
         self, probes: Sequence[Probe], all_faces: bool, min_face_pixels: int

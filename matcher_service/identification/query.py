@@ -23,6 +23,9 @@ class Query:
     Without `scores` the caller may learn of a distance only whether it is within the threshold: candidates
     are ordered by their ids, and the work done does not depend on their distances. `max_staleness` is as in
     `Database.index_session`.
+
+    With `person_keys` only the faces of these people are searched; with a `labels_path` (PersonFilter.path)
+    only people whose labels it selects are candidates.
     """
 
     collection_id: str
@@ -31,6 +34,8 @@ class Query:
     max_candidates: int
     exact_only: bool = False
     scores: bool = True
+    person_keys: Sequence[int] | None = None
+    labels_path: str | None = None
     max_staleness: float | None = None
 
     @property
@@ -158,6 +163,27 @@ def query_result(row: Row, persons: list[Candidate]) -> QueryResult:
             collection_faces=row["collection_faces"] or 0,
         ),
         row["truncated"],
+    )
+
+
+def counted_result(query: Query, rows: Sequence[Row]) -> SearchResult:
+    """Build a result from the rows of `identify_counted`; one has no person if nobody was compared."""
+    compared = [row for row in rows if row["distance"] is not None]
+    within = sorted(
+        (row for row in compared if row["distance"] <= row["threshold"]),
+        key=lambda row: (row["distance"] if query.scores else 0.0, row["person_id"]),
+    )
+    faces = sum(row["faces"] for row in compared)
+    return SearchResult(
+        space=rows[0]["space"],
+        threshold=rows[0]["threshold"],
+        probe_found=rows[0]["probe_found"],
+        mode=SearchMode.EXACT,
+        faces=faces,
+        candidates=candidates(within[: query.max_candidates]),
+        matched_persons=len(within),
+        calibration_id=rows[0]["calibration_id"],
+        collection_faces=faces,
     )
 
 

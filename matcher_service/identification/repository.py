@@ -4,11 +4,15 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from matcher_service.domain.attributes import Attributes
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.query import (
     CompareResult,
     CountedTry,
+    Query,
+    SearchResult,
     VerifyResult,
+    counted_result,
     face_values,
     faces_values,
     space_of,
@@ -20,6 +24,14 @@ from matcher_service.postgres.vectors import MAX_VECTORS
 
 MAX_CLAIMS = MAX_PAIRS = MAX_VECTORS  # of a statement, which takes its vectors in one
 Pair: TypeAlias = tuple[Encoding | uuid.UUID, Encoding | uuid.UUID]
+
+
+class NoTryLeft(Exception):
+    """No failed try is left against one of several persons until `wait_seconds` from now."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        super().__init__(wait_seconds)
+        self.wait_seconds = wait_seconds
 
 
 class Claim(NamedTuple):
@@ -75,6 +87,27 @@ class DecisionRepository:
             )
         return _verify_result(row, row["wait_seconds"] or 0.0)
 
+    @retried_on_schema_change
+    async def identify_counted(self, query: Query, count: CountedTry) -> SearchResult:
+        """Measure a face against every face of a query's people, and count a failed try against each whom
+        it does not match. Raises NoTryLeft, and then counts nothing.
+        """
+        async with self._database.transaction(query.collection_id) as session:
+            rows = await session.required_rows(
+                "identify_counted",
+                person_keys=query.person_keys,
+                **face_values(query.face),
+                caller=count.caller,
+                max_distance=count.max_distance,
+                space=query.space,
+                try_seconds=count.try_seconds,
+                max_missing_seconds=count.max_missing_seconds,
+                match_tries=count.match_tries,
+            )
+            if wait_seconds := max(row["wait_seconds"] or 0.0 for row in rows):
+                raise NoTryLeft(wait_seconds)
+        return counted_result(query, rows)
+
     async def compare(
         self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID
     ) -> CompareResult:
@@ -97,6 +130,23 @@ class DecisionRepository:
             )
             for row in rows
         ]
+
+    @retried_on_schema_change
+    async def read_attributes(
+        self, collection_id: str, person_ids: Sequence[str], *, max_staleness: float | None = None
+    ) -> dict[str, Attributes]:
+        """Read the attributes of people by their ids; those who were erased meanwhile are left out.
+
+        `max_staleness` is as in `Database.index_session`.
+        """
+        lent = (
+            self._database.session(collection_id)
+            if max_staleness is None
+            else self._database.index_session(collection_id, max_staleness=max_staleness)
+        )
+        async with lent as session:
+            rows = await session.rows("read_attributes", person_ids=person_ids)
+        return {row["person_id"]: Attributes.of(row["labels"], row["metadata"]) for row in rows}
 
     @retried_on_schema_change
     async def search_defaults(self, collection_id: str, max_staleness: float | None) -> tuple[float, str]:

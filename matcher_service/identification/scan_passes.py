@@ -94,7 +94,9 @@ class Pass:
         given = [probe.values(by_sketch=self.by_sketch) if probe else {} for probe in padded]
         values = {f"{name}_{n}": each.get(name) for name in given[0] for n, each in enumerate(given, 1)}
         by_ids = [probe is not None and not probe.query.scores for probe in padded]
-        return {"probes": count, "by_ids": by_ids, "max_persons": COUNTED_PERSONS, **values}
+        paths = [probe.query.labels_path if probe else None for probe in padded]
+        shared = {"by_ids": by_ids, "labels_paths": paths, "max_persons": COUNTED_PERSONS}
+        return {"probes": count, **shared, **values}
 
 
 def passes(probes: Sequence[Probe]) -> list[Pass]:

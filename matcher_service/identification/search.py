@@ -1,8 +1,10 @@
 """Searches a collection by its index, and by an exact scan if the index result is not accepted."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from matcher_service import metrics
+from matcher_service.domain.attributes import PersonFilter
 from matcher_service.domain.faces import SearchMode
 from matcher_service.identification.exact_scan import ExactScanner
 from matcher_service.identification.query import (
@@ -13,6 +15,7 @@ from matcher_service.identification.query import (
     face_values,
     query_result,
 )
+from matcher_service.persons.selecting import select_persons
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
@@ -23,6 +26,10 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 # 0.38.
 REDUCED_LISTS = 0.25
 REDUCED_ACCEPTANCE = 0.85
+
+# If a filter selects so many people or fewer, their faces are looked up person by person. Otherwise the whole
+# collection is searched, and only hits of the selected people count (docs/decisions/0024-filters.md).
+MAX_LOOKED_UP = 2000
 
 SEARCHES_IN_FLIGHT = 8  # of one call: half of the probes that share a scan
 
@@ -40,12 +47,31 @@ class Search:
     who is within the threshold. It queries the index once, with all chosen lists, and accepts the result if
     somebody is within the threshold, unless it is truncated: with 50 persons of both indexes together within
     the threshold, or 10 faces that are centers, there may be more.
+
+    Of a filter the selected people are counted first, up to a limit (`narrow`): few of them are all compared,
+    and among more the search is the same, with the others dropped before any result is accepted.
     """
 
     def __init__(self, database: Database, scanner: ExactScanner, *, scan_apart_above_faces: int) -> None:
         self._database = database
         self._scanner = scanner
         self._scan_apart_above_faces = scan_apart_above_faces
+
+    @retried_on_schema_change
+    async def narrow(
+        self, collection_id: str, chosen: PersonFilter, *, max_staleness: float | None = None
+    ) -> tuple[list[int] | None, str | None]:
+        """The keys of the people whom a filter selects, or if its labels select more than MAX_LOOKED_UP None
+        and their path: the `person_keys` and `labels_path` of a query. `max_staleness` is as in
+        `Database.index_session`.
+
+        Raises StoreUnavailable, Overloaded, CollectionNotFound.
+        """
+        if not chosen:
+            return None, None
+        async with self._database.index_session(collection_id, max_staleness=max_staleness) as session:
+            keys = await select_persons(session, chosen.conditions, MAX_LOOKED_UP)
+        return (None, chosen.path) if keys is None else (keys, None)
 
     async def decide(self, query: Query) -> SearchResult:
         """Find the candidates of Identify.
@@ -57,6 +83,8 @@ class Search:
         return found
 
     async def _decide(self, query: Query) -> SearchResult:
+        if query.person_keys is not None:
+            return await self._search_among(query, query.person_keys)
         if query.scores:
             first = await self._query_index(query)
             accepted = first.accepted
@@ -106,6 +134,22 @@ class Search:
         return whole.found, used.found, not used.accepted
 
     @retried_on_schema_change
+    async def _search_among(self, query: Query, person_keys: Sequence[int]) -> SearchResult:
+        """Compare every face of some people."""
+        lent = self._database.index_session(query.collection_id, max_staleness=query.max_staleness)
+        async with lent as session:
+            rows = await session.required_rows(
+                "identify_among",
+                **face_values(query.face),
+                person_keys=person_keys,
+                max_distance=query.max_distance,
+                max_candidates=query.max_candidates,
+                space=query.space,
+                by_id=not query.scores,
+            )
+        return query_result(rows[0], candidates([row for row in rows if row["person_id"] is not None])).found
+
+    @retried_on_schema_change
     async def _query(
         self, query: Query, *, lists_share: float = 1.0, acceptance_share: float = 1.0
     ) -> QueryResult:
@@ -123,5 +167,6 @@ class Search:
                 lists_share=lists_share,
                 acceptance_share=acceptance_share,
                 by_id=not query.scores,
+                labels_path=query.labels_path,
             )
         return query_result(rows[0], candidates([row for row in rows if row["person_id"] is not None]))

@@ -7,10 +7,19 @@ import uuid
 import weakref
 
 from matcher_service.admission import FairSemaphore
+from matcher_service.domain.attributes import AttributeChange
 from matcher_service.domain.concurrency import gather_or_cancel
 from matcher_service.domain.content_hash import content_digest, content_id
 from matcher_service.domain.errors import Overloaded, PersonNotFound, RequestIdReused
-from matcher_service.domain.faces import Encoder, Encoding, EnrolledFace, Enrollment, Face, Probe
+from matcher_service.domain.faces import (
+    Encoder,
+    Encoding,
+    EnrolledFace,
+    Enrollment,
+    Face,
+    PersonChange,
+    Probe,
+)
 from matcher_service.identification.photos import (
     ResolvedProbe,
     check_space,
@@ -53,6 +62,7 @@ class EnrollmentRequest:
     request_id: str = ""
     expire_time: datetime.datetime | None = None
     scores: bool = True
+    attributes: AttributeChange = dataclasses.field(default_factory=AttributeChange)
 
 
 class Enroller:
@@ -78,7 +88,9 @@ class Enroller:
             (item.probe, content, item.external_ref)
             for item, content in zip(request.items, contents, strict=True)
         ]
-        digest = content_digest(request.person_id, request.display_name, parts, request.expire_time)
+        digest = content_digest(
+            request.person_id, request.display_name, parts, request.expire_time, request.attributes
+        )
         request_key = (request.request_id, digest)
         resolved: dict[int, ResolvedProbe] = {}
         for _ in range(ENROLL_ATTEMPTS):
@@ -146,7 +158,7 @@ class Enroller:
                 self._repository,
                 request.collection_id,
                 request.person_id,
-                display_name=request.display_name,
+                change=PersonChange(request.display_name, request.attributes),
                 previewed=previewed,
                 faces=faces,
                 expire_time=request.expire_time,

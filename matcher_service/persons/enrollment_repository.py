@@ -5,11 +5,17 @@ import datetime
 import uuid
 
 from matcher_service.audit.changes import Action, Change, append_event
+from matcher_service.domain.attributes import Attributes, check_count
 from matcher_service.domain.errors import PersonFull
-from matcher_service.domain.faces import Encoding, EnrolledFace, Enrollment, Face, Person
+from matcher_service.domain.faces import Encoding, EnrolledFace, Enrollment, Face, Person, PersonChange
 from matcher_service.persons.duplicate_refusal import check_added
 from matcher_service.persons.preview import Policy, Preview, Replay, ReplayedFace
-from matcher_service.persons.repository import PersonRepository, delete_expired, expire_time_of
+from matcher_service.persons.repository import (
+    PersonRepository,
+    changed_fields,
+    delete_expired,
+    expire_time_of,
+)
 from matcher_service.postgres.database import Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import vector_wire
@@ -90,7 +96,7 @@ async def commit(
     collection_id: str,
     person_id: str,
     *,
-    display_name: str | None,
+    change: PersonChange,
     previewed: Preview,
     faces: list[NewFace],
     expire_time: datetime.datetime | None,
@@ -99,7 +105,8 @@ async def commit(
     """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
 
     `previewed` is the preview that the duplicate search used. Raises RequestIdTaken, FaceVanished,
-    SearchOutdated, DuplicateFound, PersonFull, CollectionNotFound, StoreUnavailable, Overloaded.
+    SearchOutdated, DuplicateFound, PersonFull, OptionInvalid, CollectionNotFound, StoreUnavailable,
+    Overloaded.
     """
     async with repository.database.transaction(collection_id) as session:
         created = await _lock(session, person_id, previewed, faces)
@@ -108,7 +115,7 @@ async def commit(
             person_id,
             previewed=previewed,
             faces=faces,
-            display_name=display_name,
+            change=change,
             expire_time=expire_time,
         )
         new = {row["face_id"]: index for index, row in enumerate(rows) if not row["already_enrolled"]}
@@ -145,14 +152,18 @@ async def _add_faces(
     *,
     previewed: Preview,
     faces: list[NewFace],
-    display_name: str | None,
+    change: PersonChange,
     expire_time: datetime.datetime | None,
 ) -> list[Row]:
-    """Add the faces; returns a row for each item, in order. Raises SearchOutdated, FaceVanished."""
+    """Add the faces; returns a row for each item, in order.
+
+    Raises SearchOutdated, FaceVanished, OptionInvalid for too many labels.
+    """
     rows = await session.rows(
         "add_faces",
         person_id=person_id,
-        display_name=display_name,
+        display_name=change.display_name,
+        **change.attributes.values,
         content_ids=[face.content_id for face in faces],
         encodings=[vector_wire(face.encoding.values) if face.encoding else None for face in faces],
         fingerprints=_fingerprints(faces),
@@ -165,6 +176,7 @@ async def _add_faces(
     for index, row in enumerate(rows):
         if row["face_id"] is None:
             raise FaceVanished(index)
+    check_count(len(Attributes.of(rows[0]["labels"], rows[0]["metadata"]).labels), "labels")
     return rows
 
 
@@ -172,8 +184,10 @@ async def _append_events(session: Session, person: Row, *, created: bool, added:
     if added or created:
         change = Change(Action.ENROLL, person["person_tag"], persons=1, faces=added)
         await append_event(session, change)
-    if not created and person["renamed"]:
-        await append_event(session, Change(Action.UPDATE_PERSON, person["person_tag"], persons=1))
+    changed = changed_fields(person)
+    if changed and not created:
+        details = {"changed": changed}
+        await append_event(session, Change(Action.UPDATE_PERSON, person["person_tag"], 1, details=details))
 
 
 async def _add_request(
@@ -201,7 +215,14 @@ def _fingerprints(faces: list[NewFace]) -> list[str | None]:
 
 def _enrollment(rows: list[Row], person_id: str, space: str, created: bool) -> Enrollment:
     last = rows[0]
-    person = Person(person_id, last["display_name"], last["faces"], last["create_time"], last["update_time"])
+    person = Person(
+        person_id,
+        last["display_name"],
+        last["faces"],
+        last["create_time"],
+        last["update_time"],
+        Attributes.of(last["labels"], last["metadata"]),
+    )
     faces = [
         EnrolledFace(
             Face(

@@ -3,8 +3,9 @@
 import uuid
 
 from matcher_service.domain import page_tokens
+from matcher_service.domain.attributes import Selection
 from matcher_service.domain.errors import ErasureNotFound, PersonNotFound, StoredFaceNotFound
-from matcher_service.domain.faces import Erasure, Face, FaceChange, Merge, Move, Person
+from matcher_service.domain.faces import Erasure, Face, FaceChange, Merge, Move, Person, PersonChange
 from matcher_service.persons.moving import move_faces, rename_person
 from matcher_service.persons.repository import PersonRepository
 
@@ -30,21 +31,19 @@ class PersonService:
         return [found[person_id] for person_id in person_ids]
 
     async def list_persons(
-        self, collection_id: str, prefix: str, page_size: int, page_token: str
+        self, collection_id: str, selection: Selection, page_size: int, page_token: str
     ) -> tuple[list[Person], str]:
-        """Read a page of people whose ids begin with `prefix`, by code points, and the next page's token.
+        """Read a page of the selected people, and the next page's token.
 
         Raises OptionInvalid for a token of another list.
         """
-        after = page_tokens.read_person(page_token, collection_id, prefix)
-        persons = await self._repository.list_persons(collection_id, prefix, after, page_size + 1)
-        more = len(persons) > page_size
-        persons = persons[:page_size]
-        return persons, page_tokens.person_token(collection_id, persons[-1], prefix) if more else ""
+        after = page_tokens.read_person(page_token, collection_id, selection)
+        persons, more = await self._repository.list_persons(collection_id, selection, after, page_size)
+        return persons, page_tokens.person_token(collection_id, persons[-1], selection) if more else ""
 
-    async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person:
-        """Replace a person's display name. Raises PersonNotFound."""
-        return _found(await self._repository.update_person(collection_id, person_id, display_name))
+    async def update_person(self, collection_id: str, person_id: str, change: PersonChange) -> Person:
+        """Change a person. Raises PersonNotFound, OptionInvalid for too many labels."""
+        return _found(await self._repository.update_person(collection_id, person_id, change))
 
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge:
         """Move all faces of the source to the target and erase the source.
@@ -70,19 +69,21 @@ class PersonService:
         return await self._repository.delete_persons(collection_id, person_ids)
 
     async def list_faces(
-        self, collection_id: str, person_id: str, page_size: int, page_token: str
+        self, collection_id: str, person_id: str, external_ref: str, page_size: int, page_token: str
     ) -> tuple[list[Face], str]:
-        """Read a page of a person's faces, oldest first, and the next page's token.
+        """Read a page of faces, oldest first, and the next page's token.
 
+        They are a person's, or with a `person_id` of "" everybody's with the reference `external_ref`.
         Raises PersonNotFound, OptionInvalid for a token of another list.
         """
-        after = page_tokens.read_face(page_token, collection_id, person_id)
-        faces = await self._repository.list_faces(collection_id, person_id, after, page_size + 1)
+        scope = (collection_id, person_id, external_ref)
+        after = page_tokens.read_face(page_token, *scope)
+        faces = await self._repository.list_faces(*scope, after, page_size + 1)
         if faces is None:
             raise PersonNotFound(NOT_FOUND, field="person_id")
         more = len(faces) > page_size
         faces = faces[:page_size]
-        return faces, page_tokens.face_token(collection_id, faces[-1]) if more else ""
+        return faces, page_tokens.face_token(*scope, faces[-1]) if more else ""
 
     async def get_face(self, collection_id: str, face_id: uuid.UUID) -> Face:
         """Read one face. Raises StoredFaceNotFound."""

@@ -140,13 +140,18 @@ FROM facerec.:"face" f
 WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[]) AND f.expire_time > now();
 
 -- name: add_faces
--- Adds faces to a locked person. :display_name and :expire_time may be null; an array for each field of the items,
+-- Adds faces to a locked person. :display_name and :expire_time may be null; :labels and :metadata are as in
+-- update_person; an array for each field of the items,
 -- :source_ids of stored faces to copy. One row per item, in order: content_id is null if the face to copy no longer
 -- exists, face_id also if the person no longer has the photo that an item without an encoding refers to. The duplicate
 -- policy in each row is the current one, which may differ from the preview's. Face (person_key, content_id) and
 -- (face_id), model (space, fingerprint), primary keys of person and collection.
 WITH owner AS MATERIALIZED (
-    SELECT p.person_key, p.create_time
+    SELECT p.person_key,
+           p.create_time,
+           coalesce(:display_name::text, p.display_name) AS display_name,
+           p.labels || :labels::jsonb AS labels,
+           nullif(coalesce(:metadata::text, p.metadata::text), '')::json AS metadata
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id = :person_id
 ), item AS MATERIALIZED (
@@ -201,14 +206,19 @@ WITH owner AS MATERIALIZED (
     RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time
 ), changed AS (
     UPDATE facerec.:"person" p
-    SET display_name = coalesce(:display_name::text, p.display_name),
+    SET display_name = owner.display_name,
+        labels = owner.labels,
+        metadata = owner.metadata,
         update_time = clock_timestamp(),
         centroid = coalesce(recomputed.centroid, p.centroid)
     FROM owner, recomputed
     WHERE p.collection_id = :collection_id
       AND p.person_key = owner.person_key
-      AND (p.display_name <> :display_name::text OR EXISTS (SELECT FROM added))
-    RETURNING p.display_name, p.update_time
+      AND (
+          EXISTS (SELECT FROM added)
+          OR (p.display_name, p.labels, p.metadata::text) IS DISTINCT FROM (owner.display_name, owner.labels, owner.metadata::text)
+      )
+    RETURNING p.update_time
 ), stored AS (
     SELECT face_id, content_id, model_key, external_ref, create_time, expire_time, true AS existed
     FROM existing
@@ -223,10 +233,14 @@ SELECT item.content_id,
        stored.external_ref,
        stored.create_time AS face_time,
        stored.expire_time,
-       p.person_key,
+       person_key,
        coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag,
-       coalesce((SELECT display_name FROM changed), p.display_name) AS display_name,
-       p.display_name <> :display_name::text AS renamed,
+       owner.display_name,
+       owner.labels,
+       owner.metadata,
+       p.display_name <> owner.display_name AS renamed,
+       p.labels <> owner.labels AS relabeled,
+       p.metadata::text IS DISTINCT FROM owner.metadata::text AS new_metadata,
        p.create_time,
        coalesce((SELECT update_time FROM changed), p.update_time) AS update_time,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key)
@@ -234,6 +248,7 @@ SELECT item.content_id,
        c.duplicate_policy,
        c.duplicate_threshold
 FROM facerec.:"person" p
+JOIN owner USING (person_key)
 JOIN facerec.collection c ON c.collection_id = :collection_id
 CROSS JOIN item
 LEFT JOIN stored USING (content_id)
@@ -305,28 +320,63 @@ RETURNING true;
 
 -- name: get_person
 -- Primary keys of collection and person, face (person_key, content_id).
-SELECT p.person_id, p.display_name, p.create_time, p.update_time,
+SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c
 LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = :person_id
 WHERE c.collection_id = :collection_id;
 
+-- name: select_persons
+-- The keys of :max_persons people at most of those with one of the ids :person_ids, labels as :labels_path demands
+-- (PersonFilter.path), and a name that begins with :name_prefix. Run without what is not asked for. Primary key of person,
+-- the index on labels, or person (display_name) between the first and the last possible name, of 256 characters.
+SELECT p.person_key
+FROM facerec.:"person" p
+WHERE p.collection_id = :collection_id
+  AND p.person_id = ANY (:person_ids::text[])
+  AND p.labels <> '{}' AND p.labels @@ :labels_path::jsonpath
+  AND p.display_name <> '' AND p.display_name ~>=~ :name_prefix AND p.display_name ~<=~ (:name_prefix || repeat(chr(1114111), 256))
+LIMIT :max_persons::bigint;
+
 -- name: list_persons
--- :after_person_id is the last person of the previous page, or ''; :prefix may be ''. Primary key of person, in its order,
--- between the first and the last possible id with the prefix, which ends in 128 times the largest character; each person's
--- faces by (person_key, content_id).
+-- :after_person_id is the last person of the previous page, or ''; :prefix may be ''. Run with :person_keys of those to
+-- list, or with the conditions of select_persons for more people than it is asked for. `more` says whether others follow.
+-- A page ends after the person whose attributes exceed :max_attribute_bytes: metadata counts six times, since in a message
+-- a number of two bytes has eleven.
+--
+-- Primary key of person, in its order (OFFSET 0 keeps it), between the first and the last possible id with the prefix, which
+-- ends in 128 times the largest character; or person (person_key). Each person's faces by (person_key, content_id).
+WITH page AS MATERIALIZED (
+    SELECT p.*
+    FROM (
+        SELECT q.person_id, q.display_name, q.create_time, q.update_time, q.person_key, q.labels, q.metadata
+        FROM facerec.:"person" q
+        WHERE q.collection_id = :collection_id AND q.person_id > :after_person_id AND q.person_id >= :prefix
+          AND q.person_id <= :prefix || repeat(chr(1114111), 128)
+          AND q.person_key = ANY (:person_keys::bigint[])
+        ORDER BY q.person_id
+        OFFSET 0
+    ) p
+    WHERE true
+      AND p.labels @@ :labels_path::jsonpath
+      AND starts_with(p.display_name, :name_prefix)
+    LIMIT :max_rows::bigint
+), sized AS MATERIALIZED (
+    SELECT page.person_id,
+           lead(page.person_id) OVER (ORDER BY page.person_id) IS NOT NULL AS more,
+           sum(octet_length(page.labels::text) + 6 * coalesce(octet_length(page.metadata::text), 0))
+               OVER (ORDER BY page.person_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+    FROM page
+)
 SELECT p.*,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c
-LEFT JOIN LATERAL (
-    SELECT person_id, display_name, create_time, update_time, person_key
-    FROM facerec.:"person"
-    WHERE collection_id = :collection_id AND person_id > :after_person_id AND person_id >= :prefix
-      AND person_id <= :prefix || repeat(chr(1114111), 128)
-    ORDER BY person_id
-    LIMIT :max_rows
+LEFT JOIN (
+    SELECT page.*, sized.more
+    FROM page JOIN sized USING (person_id)
+    WHERE coalesce(sized.bytes_before, 0) <= :max_attribute_bytes::bigint
 ) p ON true
 WHERE c.collection_id = :collection_id
 ORDER BY p.person_id;
@@ -334,7 +384,7 @@ ORDER BY p.person_id;
 -- name: begin_person_export
 -- As get_person, with the person's key and tag. Primary keys of collection and person, face (person_key,
 -- content_id).
-SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.person_key, c.space,
+SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.person_key, c.space,
        coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
@@ -355,14 +405,33 @@ ORDER BY f.create_time, f.face_id
 LIMIT :max_rows;
 
 -- name: update_person
--- Primary key of person; face (person_key, content_id).
-WITH changed AS (
-    UPDATE facerec.:"person" p
-    SET display_name = :display_name,
-        update_time = CASE WHEN p.display_name = :display_name THEN p.update_time ELSE clock_timestamp() END
+-- Changes a locked person. :display_name may be null. The labels :labels are set after those of :removed_labels, or with
+-- :replaces_labels all, were removed; :metadata is null to keep it and '' to remove it. Primary key of person; face
+-- (person_key, content_id).
+WITH old AS MATERIALIZED (
+    SELECT p.person_key, p.display_name, p.labels, p.metadata
+    FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id = :person_id
-    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.person_key,
-              coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
+), new AS MATERIALIZED (
+    SELECT coalesce(:display_name::text, old.display_name) AS display_name,
+           CASE WHEN :replaces_labels::boolean THEN '{}' ELSE old.labels - :removed_labels::text[] END || :labels::jsonb AS labels,
+           nullif(coalesce(:metadata::text, old.metadata::text), '')::json AS metadata
+    FROM old
+), difference AS MATERIALIZED (
+    SELECT old.display_name <> new.display_name AS renamed,
+           old.labels <> new.labels AS relabeled,
+           old.metadata::text IS DISTINCT FROM new.metadata::text AS new_metadata
+    FROM old, new
+), changed AS (
+    UPDATE facerec.:"person" p
+    SET display_name = new.display_name,
+        labels = new.labels,
+        metadata = new.metadata,
+        update_time = CASE WHEN renamed OR relabeled OR new_metadata THEN clock_timestamp() ELSE p.update_time END
+    FROM new, difference
+    WHERE p.collection_id = :collection_id AND p.person_id = :person_id
+    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.person_key,
+              coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag, renamed, relabeled, new_metadata
 )
 SELECT changed.*,
        (SELECT count(*) FROM facerec.:"face" f
@@ -411,8 +480,8 @@ SELECT ARRAY(
        (SELECT erasure_id FROM receipt) AS erasure_id;
 
 -- name: list_faces
--- :after_time and :after_face_id are those of the last face of the previous page, or null. Primary keys of collection and
--- person, face (person_key, content_id), sorted, as it is one person's.
+-- :after_time and :after_face_id are those of the last face of the previous page, or null; :external_ref is '' for all.
+-- Primary keys of collection and person, face (person_key, content_id), sorted, as it is one person's.
 SELECT c.space, p.person_key IS NOT NULL AS person_found,
        f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
 FROM facerec.collection c
@@ -421,10 +490,31 @@ LEFT JOIN LATERAL (
     SELECT face_id, external_ref, create_time, expire_time, model_key
     FROM facerec.:"face"
     WHERE collection_id = :collection_id AND person_key = p.person_key AND expire_time > now()
+      AND external_ref = coalesce(nullif(:external_ref::text, ''), external_ref)
       AND (:after_time::timestamptz IS NULL OR (create_time, face_id) > (:after_time::timestamptz, :after_face_id::uuid))
     ORDER BY create_time, face_id
     LIMIT :max_rows
 ) f ON true
+LEFT JOIN facerec.model m ON m.model_key = f.model_key
+WHERE c.collection_id = :collection_id
+ORDER BY f.create_time, f.face_id;
+
+-- name: list_faces_by_reference
+-- As list_faces, of everybody's faces with :external_ref, which is not ''. Primary key of collection, face (external_ref,
+-- create_time, face_id) in its order, person (person_key).
+SELECT c.space, p.person_id, f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
+FROM facerec.collection c
+LEFT JOIN LATERAL (
+    SELECT face_id, external_ref, create_time, expire_time, model_key, person_key
+    FROM facerec.:"face"
+    WHERE collection_id = :collection_id AND external_ref = :external_ref::text AND external_ref <> '' AND expire_time > now()
+      AND (create_time, face_id) > (
+          coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_face_id::uuid, '00000000-0000-0000-0000-000000000000')
+      )
+    ORDER BY create_time, face_id
+    LIMIT :max_rows
+) f ON true
+LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_key = f.person_key
 LEFT JOIN facerec.model m ON m.model_key = f.model_key
 WHERE c.collection_id = :collection_id
 ORDER BY f.create_time, f.face_id;
@@ -570,7 +660,7 @@ WITH in_both AS MATERIALIZED (
     UPDATE facerec.:"person" p
     SET update_time = clock_timestamp(), centroid = (SELECT recomputed.centroid FROM recomputed)
     WHERE p.collection_id = :collection_id AND p.person_key = :target_key
-    RETURNING p.person_id, p.display_name, p.create_time, p.update_time
+    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata
 )
 SELECT changed.*,
        ARRAY(SELECT face_id FROM moved ORDER BY face_id) AS moved,

@@ -2,14 +2,22 @@
 
 import datetime
 import uuid
+from typing import Any
 
 from matcher_service.audit.changes import Action, Change, append_event
+from matcher_service.domain.attributes import Attributes, Selection, check_count
 from matcher_service.domain.errors import Overloaded, PersonFull
-from matcher_service.domain.faces import Erasure, Face, FaceChange, Merge, Person
+from matcher_service.domain.faces import Erasure, Face, FaceChange, Merge, Person, PersonChange
+from matcher_service.persons.selecting import select_persons
 from matcher_service.postgres.database import Database, Row, Session
 from matcher_service.postgres.driver_errors import RETRY_OVERLOADED_SECONDS, retried_on_schema_change
 
 LOCK_ATTEMPTS = 5
+LISTED_BY_KEY = (
+    5000  # of more people than that some are met soon in the order of ids; up to it keys are sorted
+)
+PAGE_ATTRIBUTE_BYTES = 2 * 1024 * 1024
+LIST_CONDITIONS = frozenset({"person_keys", "labels_path", "name_prefix"})
 NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)  # the driver's form of infinity
 
 
@@ -30,21 +38,48 @@ class PersonRepository:
             return person_of(await session.required_row("get_person", person_id=person_id))
 
     @retried_on_schema_change
-    async def list_persons(self, collection_id: str, prefix: str, after: str, limit: int) -> list[Person]:
-        """Read people whose ids begin with `prefix`, ordered by id, after the id `after`."""
+    async def list_persons(
+        self, collection_id: str, selection: Selection, after: str, limit: int
+    ) -> tuple[list[Person], bool]:
+        """Read at most `limit` people ordered by id, after the id `after`, and whether others follow."""
         async with self.database.search_session(collection_id) as session:
+            conditions = selection.conditions
+            if conditions:
+                keys = await select_persons(session, conditions, LISTED_BY_KEY)
+                conditions = conditions if keys is None else {"person_keys": keys}
             rows = await session.required_rows(
-                "list_persons", after_person_id=after, max_rows=limit, prefix=prefix
+                "list_persons",
+                without=LIST_CONDITIONS.difference(conditions),
+                after_person_id=after,
+                prefix=selection.prefix,
+                max_rows=limit + 1,
+                max_attribute_bytes=PAGE_ATTRIBUTE_BYTES,
+                **conditions,
             )
-        return [person for row in rows if (person := person_of(row))]
+        read = [row for row in rows if row["person_id"] is not None][:limit]
+        persons = [person for row in read if (person := person_of(row))]
+        return persons, bool(read) and read[-1]["more"]
 
     @retried_on_schema_change
-    async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person | None:
-        """Replace a person's display name."""
+    async def update_person(self, collection_id: str, person_id: str, change: PersonChange) -> Person | None:
+        """Change a person. Raises OptionInvalid for too many labels."""
+        attributes = change.attributes
         async with self.database.transaction(collection_id) as session:
-            row = await session.required_row("update_person", person_id=person_id, display_name=display_name)
+            await session.required_row("lock_persons", person_ids=[person_id])
+            row = await session.required_row(
+                "update_person",
+                person_id=person_id,
+                display_name=change.display_name,
+                removed_labels=attributes.removed,
+                replaces_labels=attributes.replaces_labels,
+                **attributes.values,
+            )
             if row["person_id"] is not None:
-                await append_event(session, Change(Action.UPDATE_PERSON, row["person_tag"], 1))
+                check_count(len(Attributes.of(row["labels"], row["metadata"]).labels), "labels")
+                changed = changed_fields(row)
+                details = {"changed": changed} if changed else {}
+                event = Change(Action.UPDATE_PERSON, row["person_tag"], persons=1, details=details)
+                await append_event(session, event)
         return person_of(row)
 
     @retried_on_schema_change
@@ -103,18 +138,24 @@ class PersonRepository:
         self,
         collection_id: str,
         person_id: str,
+        external_ref: str,
         after: tuple[datetime.datetime, uuid.UUID] | None,
         limit: int,
     ) -> list[Face] | None:
-        """Read a person's faces, oldest first, after a time and id; None if there is no such person."""
+        """Read a person's faces, or without a person id everybody's, oldest first, after a time and id.
+
+        With an `external_ref` only those with this reference. None if there is no such person.
+        """
         after_time, after_face_id = after or (None, None)
+        page: dict[str, Any] = {"after_time": after_time, "after_face_id": after_face_id, "max_rows": limit}
         async with self.database.search_session(collection_id) as session:
+            if not person_id:
+                rows = await session.required_rows(
+                    "list_faces_by_reference", external_ref=external_ref, **page
+                )
+                return [face_of(row, row["person_id"]) for row in rows if row["person_id"] is not None]
             rows = await session.required_rows(
-                "list_faces",
-                person_id=person_id,
-                after_time=after_time,
-                after_face_id=after_face_id,
-                max_rows=limit,
+                "list_faces", person_id=person_id, external_ref=external_ref, **page
             )
         if not rows[0]["person_found"]:
             return None
@@ -209,4 +250,17 @@ def person_of(row: Row) -> Person | None:
     """Read a person from a row; None if it has none."""
     if row["person_id"] is None:
         return None
-    return Person(row["person_id"], row["display_name"], row["faces"], row["create_time"], row["update_time"])
+    return Person(
+        row["person_id"],
+        row["display_name"],
+        row["faces"],
+        row["create_time"],
+        row["update_time"],
+        Attributes.of(row["labels"], row["metadata"]),
+    )
+
+
+def changed_fields(row: Row) -> str:
+    """The fields of a person that a statement changed, as audit events name them."""
+    changed = {"display_name": row["renamed"], "labels": row["relabeled"], "metadata": row["new_metadata"]}
+    return ", ".join(name for name, changes in changed.items() if changes)

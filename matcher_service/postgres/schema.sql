@@ -550,7 +550,8 @@ CREATE TABLE facerec.person (
     person_id text CONSTRAINT person_person_id_not_null1 NOT NULL COLLATE pg_catalog."C",
     display_name text DEFAULT ''::text CONSTRAINT person_display_name_not_null1 NOT NULL,
     audit_key uuid DEFAULT gen_random_uuid() NOT NULL,
-    kept_tag bytea,
+    labels jsonb DEFAULT '{}'::jsonb NOT NULL,
+    metadata json,
     CONSTRAINT person_in_partition CHECK (false) NO INHERIT
 );
 ALTER TABLE ONLY facerec.person ALTER COLUMN centroid SET STATISTICS 0;
@@ -560,7 +561,8 @@ ALTER TABLE ONLY facerec.person ALTER COLUMN update_time SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN person_id SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN display_name SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN audit_key SET STATISTICS 0;
-ALTER TABLE ONLY facerec.person ALTER COLUMN kept_tag SET STATISTICS 0;
+ALTER TABLE ONLY facerec.person ALTER COLUMN labels SET STATISTICS 0;
+ALTER TABLE ONLY facerec.person ALTER COLUMN metadata SET STATISTICS 0;
 
 CREATE TABLE facerec.recent_enrollment (
     collection_id text NOT NULL COLLATE pg_catalog."C",
@@ -664,6 +666,12 @@ CREATE INDEX erasure_pending ON facerec.erasure USING btree (collection_id) WHER
 CREATE INDEX erasure_unvacuumed ON facerec.erasure USING btree (delete_time) WHERE (vacuum_time IS NULL);
 
 CREATE INDEX face_expire_time ON facerec.face USING btree (expire_time) WHERE (expire_time < 'infinity'::timestamp with time zone);
+
+CREATE INDEX face_external_ref_create_time_face_id_idx ON facerec.face USING btree (external_ref, create_time, face_id) WHERE (external_ref <> ''::text);
+
+CREATE INDEX person_display_name_idx ON facerec.person USING btree (display_name text_pattern_ops) WHERE (display_name <> ''::text);
+
+CREATE INDEX person_labels_idx ON facerec.person USING gin (labels jsonb_path_ops) WITH (fastupdate=off) WHERE (labels <> '{}'::jsonb);
 
 CREATE INDEX sketch_null ON facerec.sketch USING btree (person_key) WHERE (sketch IS NULL);
 

@@ -56,9 +56,11 @@ class Session:
         text, arguments = self._bind(name, values, probes, without)
         return list(await self.connection.fetch(text, *arguments))
 
-    async def required_rows(self, name: str, **values: Any) -> list[Row]:
+    async def required_rows(
+        self, name: str, *, without: frozenset[str] = frozenset(), **values: Any
+    ) -> list[Row]:
         """All rows. Raises CollectionNotFound if there is none, as `required_row`."""
-        rows = await self.rows(name, **values)
+        rows = await self.rows(name, without=without, **values)
         if not rows:
             raise CollectionNotFound
         return rows

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matcher_service.domain import ids
+from matcher_service.domain.attributes import AttributeChange
 from matcher_service.domain.content_hash import encoding_ids
 from matcher_service.domain.errors import EncodingInvalid, MatcherError, OptionInvalid
 from matcher_service.domain.faces import MAX_VALUE
@@ -19,7 +20,10 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Chunk:
-    """Faces in columns of n items each; encodings of shape (n, 128). None in `expire_times` is never."""
+    """Faces in columns of n items each; encodings of shape (n, 128). None in `expire_times` is never.
+
+    An item of `attributes` is what to set on the face's person, or the error of a row to refuse.
+    """
 
     encodings: Vectors
     person_ids: Sequence[str]
@@ -27,6 +31,7 @@ class Chunk:
     external_refs: Sequence[str]
     expire_times: Sequence[datetime.datetime | None]
     fingerprints: Sequence[str]
+    attributes: Sequence[AttributeChange | MatcherError]
 
     def __len__(self) -> int:
         return len(self.person_ids)
@@ -91,6 +96,18 @@ class Checked:
         counts = collections.Counter(self.person_ids)
         return {person_id for person_id, count in counts.items() if count > rows}
 
+    def attributes_by_person(self, chunk: Chunk) -> dict[str, AttributeChange]:
+        """What to set on the persons of the rows to store, by id: of several rows the last ones count."""
+        merged: dict[str, AttributeChange] = {}
+        for index, person_id in zip(self.indexes, self.person_ids, strict=True):
+            given = chunk.attributes[index]
+            if isinstance(given, AttributeChange) and (given.labels or given.metadata):
+                before = merged.get(person_id, AttributeChange())
+                merged[person_id] = AttributeChange(
+                    {**before.labels, **given.labels}, metadata=given.metadata or before.metadata
+                )
+        return merged
+
     def refuse(self, items: Collection[int], first_row: int, error: MatcherError) -> None:
         """Refuse some of the rows to store; `items` are their positions in `indexes`."""
         if not items:
@@ -134,6 +151,9 @@ def _check_row(chunk: Chunk, index: int, in_range: bool, now: datetime.datetime)
     ids.free_text(chunk.display_names[index], "display_names")
     ids.free_text(chunk.external_refs[index], "external_refs")
     ids.fingerprint(chunk.fingerprints[index], "fingerprints")
+    attributes = chunk.attributes[index]
+    if isinstance(attributes, MatcherError):
+        raise attributes
     expires = chunk.expire_times[index]
     if expires is not None and expires <= now:
         raise OptionInvalid("the face's expire time must be in the future", field="expire_times")

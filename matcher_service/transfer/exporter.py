@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 
 from facerec.contract import DIMENSIONS
 from matcher_service.audit.changes import Action, Change, append_event
+from matcher_service.domain.attributes import AttributeChange, Attributes
 from matcher_service.domain.errors import Overloaded, ReadInterrupted, SchemaChanged, StoreUnavailable
 from matcher_service.postgres.database import Database, Row
 from matcher_service.postgres.driver_errors import retried_on_schema_change
@@ -19,7 +20,10 @@ RETRY_SECONDS = 60.0
 STALLED_SECONDS = 60.0
 EXPORT_FACES = 2000  # a page: 1.2 MB, or 8 MB with the longest texts
 EXPORT_BYTES = 3 * 1024 * 1024  # of a message at most: gRPC clients accept 4 MiB by default
-ROW_BYTES = 4 * DIMENSIONS + 40  # a face's encoding, its time, and the framing of all fields
+ROW_BYTES = 4 * DIMENSIONS + 50  # a face's encoding, its time, and the framing of all fields
+LABEL_BYTES = 10  # the framing of a label
+METADATA_FACTOR = 6  # a message's bytes for one of JSON, at most: a number such as "0," has eleven
+PAGE_ATTRIBUTE_BYTES = 8 * 1024 * 1024
 
 Write = Callable[[str, Chunk], Awaitable[None]]
 """Writes some faces of an export and their space, and returns when more can be written."""
@@ -89,7 +93,10 @@ class Exporter:
                 progress.audited = True
             after = _Position("", None, None)
             while rows := await session.rows(
-                "export_faces", **dataclasses.asdict(after), max_rows=EXPORT_FACES
+                "export_faces",
+                **dataclasses.asdict(after),
+                max_rows=EXPORT_FACES,
+                max_attribute_bytes=PAGE_ATTRIBUTE_BYTES,
             ):
                 after = _Position(rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
                 for faces in _messages([row for row in rows if row["face_id"] is not None]):
@@ -122,7 +129,7 @@ def _messages(rows: Sequence[Row]) -> Iterator[list[Row]]:
     size = 0
     for row in rows:
         texts = (row["person_id"], row["display_name"], row["external_ref"], row["fingerprint"])
-        row_bytes = ROW_BYTES + sum(len(text.encode()) for text in texts)
+        row_bytes = ROW_BYTES + sum(len(text.encode()) for text in texts) + _attribute_bytes(row)
         if message and size + row_bytes > EXPORT_BYTES:
             yield message
             message, size = [], 0
@@ -130,6 +137,25 @@ def _messages(rows: Sequence[Row]) -> Iterator[list[Row]]:
         size += row_bytes
     if message:
         yield message
+
+
+def _attribute_bytes(row: Row) -> int:
+    """The bytes of a row's attributes in a message, at most."""
+    if row["labels"] is None:
+        return 0
+    labels: bytes = row["labels"].encode()
+    return (
+        len(labels)
+        + LABEL_BYTES * labels.count(b":")
+        + METADATA_FACTOR * len((row["metadata"] or "").encode())
+    )
+
+
+def _attributes(row: Row) -> AttributeChange:
+    if row["labels"] is None:  # not the person's first face
+        return AttributeChange()
+    found = Attributes.of(row["labels"], row["metadata"])
+    return AttributeChange(found.labels, metadata=found.metadata)
 
 
 def _chunk(rows: Sequence[Row]) -> Chunk:
@@ -140,4 +166,5 @@ def _chunk(rows: Sequence[Row]) -> Chunk:
         [row["external_ref"] for row in rows],
         [None if row["expire_time"].year == datetime.MAXYEAR else row["expire_time"] for row in rows],
         [row["fingerprint"] for row in rows],
+        [_attributes(row) for row in rows],
     )

@@ -5,9 +5,10 @@ import dataclasses
 from collections.abc import Collection
 
 from matcher_service.audit.changes import Action, Change, append_event
-from matcher_service.domain.errors import ModelMismatch, OptionInvalid, PersonFull
+from matcher_service.domain.attributes import MAX_LABELS, labels_text
+from matcher_service.domain.errors import ModelMismatch, OptionInvalid, Overloaded, PersonFull
 from matcher_service.postgres.database import Database, Row, Session
-from matcher_service.postgres.driver_errors import retried_on_schema_change
+from matcher_service.postgres.driver_errors import RETRY_OVERLOADED_SECONDS, retried_on_schema_change
 from matcher_service.postgres.vectors import vector_wire
 from matcher_service.transfer.chunks import Checked, Chunk, Header, Progress, Refused, check
 
@@ -87,6 +88,7 @@ class Import:
         async with self._database.transfer_session(self._header.collection_id) as session:
             await _find_same(session, chunk, checked)
             await self._refuse_excess(session, checked, set(persons))
+            await self._refuse_labels(session, chunk, checked)
             existing = await session.value("count_known", person_ids=persons, content_ids=checked.contents)
             new = await session.value("count_new_persons", person_ids=persons)
         return self._count(chunk, checked, added=len(persons) - existing, persons=new)
@@ -106,6 +108,28 @@ class Import:
         checked.refuse([items[row["ordinal"] - 1] for row in excess], self._next_row, error)
         return excess
 
+    async def _refuse_labels(self, session: Session, chunk: Chunk, checked: Checked) -> None:
+        """Refuse the rows that would give a person more than MAX_LABELS labels."""
+        given = {person: each.labels for person, each in checked.attributes_by_person(chunk).items()}
+        if not any(given.values()):
+            return
+        excess = {
+            row["person_id"]
+            for row in await session.rows(
+                "find_label_excess",
+                person_ids=list(given),
+                labels=[labels_text(labels) for labels in given.values()],
+                max_labels=MAX_LABELS,
+            )
+        }
+        refused = [
+            item
+            for item, (index, person) in enumerate(zip(checked.indexes, checked.person_ids, strict=True))
+            if person in excess and getattr(chunk.attributes[index], "labels", None)
+        ]
+        error = OptionInvalid(f"a person may have {MAX_LABELS} labels at most", field="attributes")
+        checked.refuse(refused, self._next_row, error)
+
     async def _delete_excess(self, session: Session, checked: Checked, grown: list[int]) -> int:
         """Delete faces just added to locked people beyond the limit of faces; returns their number."""
         full = await session.rows(
@@ -117,6 +141,37 @@ class Import:
         excess = await self._refuse_excess(session, checked, names)
         await session.execute("delete_excess", face_ids=[row["face_id"] for row in excess])
         return len(excess)
+
+    async def _insert(self, session: Session, chunk: Chunk, checked: Checked) -> Row:
+        """Lock the persons and add the faces. Raises Overloaded."""
+        fingerprints = {chunk.fingerprints[index] for index in checked.indexes}
+        await session.execute("add_models", space=self._header.space, fingerprints=list(fingerprints))
+        locked = await session.rows("lock_imported_persons", person_ids=list(set(checked.person_ids)))
+        await self._refuse_labels(session, chunk, checked)
+        if locked:
+            await _find_same(session, chunk, checked)
+        taken, given = checked.indexes, checked.attributes_by_person(chunk)
+        first = [given.pop(person_id, None) for person_id in checked.person_ids]  # with one row of each
+        added = await session.required_row(
+            "import_faces",
+            person_ids=checked.person_ids,
+            display_names=[chunk.display_names[index] for index in taken],
+            external_refs=[chunk.external_refs[index] for index in taken],
+            content_ids=checked.contents,
+            encodings=[vector_wire(chunk.encodings[index]) for index in taken],
+            fingerprints=[chunk.fingerprints[index] for index in taken],
+            expire_times=[chunk.expire_times[index] for index in taken],
+            labels=[labels_text(each.labels) if each else None for each in first],
+            metadata=[each.metadata if each else None for each in first],
+            space=self._header.space,
+            locked_keys=[each["person_key"] for each in locked],
+        )
+        if added["labels"] > MAX_LABELS:  # of a person who was enrolled meanwhile: refused once locked
+            raise Overloaded(
+                "a person of the chunk was enrolled meanwhile; retry later",
+                retry_after_seconds=RETRY_OVERLOADED_SECONDS,
+            )
+        return added
 
     async def _store(self, chunk: Chunk, checked: Checked) -> Progress:
         header = self._header
@@ -136,7 +191,7 @@ class Import:
                 await self._refuse_excess(session, checked, many)
             done = self._count(chunk, checked, added=0, persons=0)
             if checked.indexes:
-                added = await _insert(session, header, chunk, checked)
+                added = await self._insert(session, chunk, checked)
                 excess = await self._delete_excess(session, checked, added["uncentered_keys"])
                 # Last: a row that it updates would count as added by this transaction.
                 if added["uncentered_keys"]:
@@ -163,27 +218,6 @@ async def _finish(session: Session, header: Header, done: Progress) -> None:
     if done.faces_added or done.faces_already_there:
         change = Change(Action.IMPORT, None, done.persons_added, done.faces_added, details)
         await append_event(session, change)
-
-
-async def _insert(session: Session, header: Header, chunk: Chunk, checked: Checked) -> Row:
-    taken = checked.indexes
-    fingerprints = {chunk.fingerprints[index] for index in taken}
-    await session.execute("add_models", space=header.space, fingerprints=list(fingerprints))
-    locked = await session.rows("lock_imported_persons", person_ids=list(set(checked.person_ids)))
-    if locked:
-        await _find_same(session, chunk, checked)
-    return await session.required_row(
-        "import_faces",
-        person_ids=checked.person_ids,
-        display_names=[chunk.display_names[index] for index in taken],
-        external_refs=[chunk.external_refs[index] for index in taken],
-        content_ids=checked.contents,
-        encodings=[vector_wire(chunk.encodings[index]) for index in taken],
-        fingerprints=[chunk.fingerprints[index] for index in taken],
-        expire_times=[chunk.expire_times[index] for index in taken],
-        space=header.space,
-        locked_keys=[each["person_key"] for each in locked],
-    )
 
 
 async def _find_same(session: Session, chunk: Chunk, checked: Checked) -> None:

@@ -34,8 +34,19 @@ WHERE p.collection_id = :collection_id AND p.person_id = ANY (:person_ids::text[
 ORDER BY p.person_id
 FOR UPDATE;
 
+-- name: find_label_excess
+-- Those of the given people who would have more than :max_labels labels with the given ones. Primary key of person, one by
+-- one.
+SELECT i.person_id
+FROM unnest(:person_ids::text[], :labels::text[]) AS i(person_id, labels)
+LEFT JOIN LATERAL (
+    SELECT p.labels FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id OFFSET 0
+) p ON true
+WHERE (SELECT count(*) FROM jsonb_object_keys(coalesce(p.labels, '{}') || i.labels::jsonb)) > :max_labels;
+
 -- name: import_faces
--- An array for each field of the faces, no (person, content) twice; :locked_keys are the keys of the locked persons.
+-- An array for each field of the faces, no (person, content) twice; :labels and :metadata are null or '' where there are
+-- none, and set in one row of a person at most; :locked_keys are the keys of the locked persons.
 -- Returns counts of new faces, replaced expired faces and new persons, and in uncentered_keys the persons whose centers
 -- must be computed. A locked person with all of the faces is not changed. Other persons are inserted, or locked by the
 -- update; what the statement's snapshot shows of them is not used, so the chunk is consistent. Persons are locked in order,
@@ -45,12 +56,14 @@ FOR UPDATE;
 -- from it.
 WITH item AS MATERIALIZED (
     SELECT i.*
-    FROM unnest(:person_ids::text[], :display_names::text[], :external_refs::text[], :content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :expire_times::timestamptz[])
+    FROM unnest(:person_ids::text[], :display_names::text[], :external_refs::text[], :content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :expire_times::timestamptz[], :labels::text[], :metadata::text[])
         WITH ORDINALITY
-        AS i(person_id, display_name, external_ref, content_id, encoding, fingerprint, expire_time, ordinal)
+        AS i(person_id, display_name, external_ref, content_id, encoding, fingerprint, expire_time, labels, metadata, ordinal)
 ), named AS MATERIALIZED (
     SELECT item.person_id,
            max(item.display_name) AS display_name,
+           coalesce(max(item.labels)::jsonb, '{}') AS labels,
+           nullif(max(item.metadata), '')::json AS metadata,
            avg(item.encoding) AS centroid,
            (
                SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = item.person_id
@@ -73,8 +86,8 @@ WITH item AS MATERIALIZED (
               IS NOT TRUE
     ) IS NULL
 ), owner AS (
-    INSERT INTO facerec.:"person" AS p (collection_id, person_id, display_name, centroid)
-    SELECT :collection_id, named.person_id, named.display_name, named.centroid
+    INSERT INTO facerec.:"person" AS p (collection_id, person_id, display_name, centroid, labels, metadata)
+    SELECT :collection_id, named.person_id, named.display_name, named.centroid, named.labels, named.metadata
     FROM named
     WHERE named.person_key IS NULL
        OR named.person_key NOT IN (SELECT unnest(:locked_keys::bigint[]))
@@ -85,11 +98,23 @@ WITH item AS MATERIALIZED (
                SELECT p.display_name FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = named.person_key
            )
        )
+       OR (
+           (named.labels <> '{}' OR named.metadata IS NOT NULL)
+           AND (
+               SELECT p.labels || named.labels <> p.labels
+                   OR coalesce(named.metadata, p.metadata)::text IS DISTINCT FROM p.metadata::text
+               FROM facerec.:"person" p
+               WHERE p.collection_id = :collection_id AND p.person_key = named.person_key
+           )
+       )
     ORDER BY named.person_id COLLATE "C"
     ON CONFLICT (collection_id, person_id) DO UPDATE
         SET update_time = clock_timestamp(),
-            display_name = CASE WHEN excluded.display_name = '' THEN p.display_name ELSE excluded.display_name END
-    RETURNING p.person_key, p.person_id, p.xmax = 0 AS is_new
+            display_name = CASE WHEN excluded.display_name = '' THEN p.display_name ELSE excluded.display_name END,
+            labels = p.labels || excluded.labels,
+            metadata = coalesce(excluded.metadata, p.metadata)
+    RETURNING p.person_key, p.person_id, p.xmax = 0 AS is_new,
+              CASE WHEN p.labels <> '{}' THEN (SELECT count(*) FROM jsonb_object_keys(p.labels)) END AS labels
 ), added AS (
     INSERT INTO facerec.:"face" AS f (
         collection_id, person_key, encoding, model_key, content_id, external_ref, expire_time
@@ -119,6 +144,7 @@ WITH item AS MATERIALIZED (
 SELECT (SELECT count(*) FROM added) AS faces,
        (SELECT count(*) FROM added WHERE added.replaced) AS expired,
        (SELECT count(*) FROM owner WHERE owner.is_new) AS persons,
+       (SELECT coalesce(max(owner.labels), 0) FROM owner) AS labels,
        ARRAY(
            SELECT DISTINCT added.person_key
            FROM added JOIN owner USING (person_key)
@@ -273,24 +299,44 @@ SELECT c.space FROM facerec.collection c WHERE c.collection_id = :collection_id;
 
 -- name: export_faces
 -- :after_person_id is the person of the last row, or ''; :after_time and :after_face_id are its face's, or null. Faces
--- ordered by person and age; a row with a null face for a person without further faces. Primary key of person in its
+-- ordered by person and age; a row with a null face for a person without further faces. A person's first row has their
+-- labels and metadata. A page ends after the row that exceeds :max_attribute_bytes of them. Primary key of person in its
 -- order, face (person_key, content_id), sorted for each person; model. OFFSET 0 keeps the planner from reading all faces
 -- for each page, which took 30 times as long with a million.
-SELECT p.person_id, p.display_name, f.face_id, f.create_time, f.encoding, f.external_ref, f.expire_time, m.fingerprint
-FROM (
-    SELECT p.person_id, p.person_key, p.display_name
-    FROM facerec.:"person" p
-    WHERE p.collection_id = :collection_id AND p.person_id >= :after_person_id AND (p.person_id > :after_person_id OR :after_time::timestamptz IS NOT NULL)
-    ORDER BY p.person_id
+WITH page AS MATERIALIZED (
+    SELECT p.person_id, p.display_name, p.labels, p.metadata, f.face_id, f.create_time, f.encoding, f.external_ref,
+           f.expire_time, f.model_key,
+           row_number() OVER (ORDER BY p.person_id, f.create_time, f.face_id) AS number,
+           p.person_id > :after_person_id
+               AND row_number() OVER (PARTITION BY p.person_id ORDER BY f.create_time, f.face_id) = 1 AS is_first
+    FROM (
+        SELECT p.person_id, p.person_key, p.display_name, p.labels, p.metadata
+        FROM facerec.:"person" p
+        WHERE p.collection_id = :collection_id AND p.person_id >= :after_person_id AND (p.person_id > :after_person_id OR :after_time::timestamptz IS NOT NULL)
+        ORDER BY p.person_id
+        LIMIT :max_rows
+    ) p
+    LEFT JOIN LATERAL (
+        SELECT f.face_id, f.create_time, f.encoding, f.external_ref, f.expire_time, f.model_key
+        FROM facerec.:"face" f
+        WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
+          AND (p.person_id > :after_person_id OR (f.create_time, f.face_id) > (:after_time::timestamptz, :after_face_id::uuid))
+        OFFSET 0
+    ) f ON true
+    ORDER BY p.person_id, f.create_time, f.face_id
     LIMIT :max_rows
-) p
-LEFT JOIN LATERAL (
-    SELECT f.face_id, f.create_time, f.encoding, f.external_ref, f.expire_time, f.model_key
-    FROM facerec.:"face" f
-    WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
-      AND (p.person_id > :after_person_id OR (f.create_time, f.face_id) > (:after_time::timestamptz, :after_face_id::uuid))
-    OFFSET 0
-) f ON true
-LEFT JOIN facerec.model m ON m.model_key = f.model_key
-ORDER BY p.person_id, f.create_time, f.face_id
-LIMIT :max_rows;
+), sized AS MATERIALIZED (
+    SELECT page.number,
+           sum(CASE WHEN page.is_first THEN octet_length(page.labels::text) + coalesce(octet_length(page.metadata::text), 0) ELSE 0 END)
+               OVER (ORDER BY page.number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+    FROM page
+)
+SELECT page.person_id, page.display_name, page.face_id, page.create_time, page.encoding, page.external_ref, page.expire_time,
+       m.fingerprint,
+       CASE WHEN page.is_first THEN page.labels END AS labels,
+       CASE WHEN page.is_first THEN page.metadata END AS metadata
+FROM page
+JOIN sized USING (number)
+LEFT JOIN facerec.model m ON m.model_key = page.model_key
+WHERE coalesce(sized.bytes_before, 0) <= :max_attribute_bytes::bigint
+ORDER BY page.number;

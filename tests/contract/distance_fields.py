@@ -22,7 +22,7 @@ class Disclosure(enum.Enum):
 
 _NOTHING = """
 EnrollResponse: person faces person_created
-Person: person_id display_name face_count create_time update_time
+Person: person_id display_name face_count create_time update_time labels metadata
 EnrolledFace: face already_enrolled quality
 Face: face_id person_id external_ref space fingerprint create_time expire_time
 VerifyResponse: faces_compared space quality
@@ -58,6 +58,7 @@ UpdateCollectionResponse: collection
 ListCollectionsResponse: collections next_page_token
 DeleteCollectionResponse: collections_deleted persons_deleted faces_deleted delete_time
 Collection: collection_id space settings estimated_faces index create_time update_time
+Collection: estimated_persons faces_exact persons_exact
 CollectionSettings: display_name duplicate_policy quality search retention
 QualityPolicy: min_face_pixels refused
 RefusedQualities: reasons
@@ -66,10 +67,10 @@ SearchIndex: ready persons faces build_time build_phase build_done recall_time
 DismissDuplicateResponse: changed
 """
 _MATCH = """
-VerifyResponse: match
+VerifyResponse: match labels metadata
 CompareResponse: match
 IdentifiedFace: candidates matched_persons
-Candidate: person_id display_name
+Candidate: person_id display_name labels metadata
 EnrolledFace: duplicate
 Duplicate: person_id
 """
@@ -104,7 +105,8 @@ DuplicatePair: person_id_a person_id_b face_id_a face_id_b distance dismissed
 MeasureRecallResponse: indexed samples recall agreement confirmed far_recall
 Proportion: count value low high
 ExportFacesResponse: space chunk
-FaceChunk: encodings person_ids display_names external_refs expire_times fingerprints
+FaceChunk: encodings person_ids display_names external_refs expire_times fingerprints attributes
+Attributes: labels metadata
 ListAuditEventsResponse: events next_page_token
 AuditEvent: outcome
 ExportedFace: encoding

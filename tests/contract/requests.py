@@ -61,7 +61,10 @@ def build(case: Case, base: message.Message) -> message.Message:
     field = target.DESCRIPTOR.fields_by_name[name]
     if field.is_repeated:
         items = getattr(target, name)
-        first = items[0] if len(items) else 1.0
+        if _is_map(field):
+            _fill(items, int(case.value))
+            return request
+        first = items[0] if len(items) else "x" if field.type == Field.TYPE_STRING else 1.0
         copies = [first] * int(case.value)
         del items[:]
         items.extend(copies)
@@ -72,6 +75,19 @@ def build(case: Case, base: message.Message) -> message.Message:
     else:
         setattr(target, name, case.value)
     return request
+
+
+def _is_map(field: AnyField) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+
+
+def _fill(items: Any, count: int) -> None:
+    """Give a map so many entries: of texts, or of messages with one text each."""
+    for number in range(count):
+        if hasattr(items, "get_or_create"):
+            items.get_or_create(f"k{number}").values.append("x")
+        else:
+            items[f"k{number}"] = "x"
 
 
 def _cases(
@@ -96,6 +112,8 @@ def _fields(target: message.Message, path: Path) -> Iterator[tuple[Path, AnyFiel
             yield here, field
         if field.type == Field.TYPE_MESSAGE:
             value = getattr(target, field.name)
+            if _is_map(field):
+                continue
             if field.is_repeated:
                 for index, item in enumerate(value[:1]):
                     yield from _fields(item, (*here, index))

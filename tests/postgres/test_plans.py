@@ -14,7 +14,6 @@ SCANS = {
     "review_exactly": {"face"},
     # All sketches, or the 80 rows of their rotation; of some tables the first row.
     "scan_sketches": {"sketch"},
-    "has_persons": {"person"},
     "begin_scan": {"rotation", "sketch"},
     "get_sketch_policy": {"rotation", "sketch"},
     "read_axes": {"rotation"},
@@ -27,6 +26,9 @@ SCANS = {
     "list_persons_to_mark": {"face", "person"},
     # So many faces at most.
     "count_some_faces": {"face"},
+    "count_some_persons": {"person"},
+    # The first row.
+    "has_persons": {"person"},
     # All people: a sample is drawn, or those are looked for who are no more.
     "measure_genuine": {"person"},
     "draw_impostors": {"person"},

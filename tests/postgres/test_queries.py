@@ -11,6 +11,8 @@ import asyncpg
 import numpy as np
 import pytest
 
+from matcher_service.persons.repository import LIST_CONDITIONS
+from matcher_service.persons.selecting import SELECT_CONDITIONS
 from matcher_service.postgres.database import Database, DatabaseOptions
 from matcher_service.postgres.statements import PARENTS, load, of_collection, parse, partition_name
 from matcher_service.postgres.vectors import vector_wire, vectors_wire
@@ -143,8 +145,14 @@ async def test_no_row_can_be_inserted_into_the_parent_tables(database_url: str) 
     await administrator.close()
 
 
-async def plan(database: Database, name: str, role: str = "serving", **values: object) -> str:
-    statement = of_collection("default", name, role)
+async def plan(
+    database: Database,
+    name: str,
+    role: str = "serving",
+    without: frozenset[str] = frozenset(),
+    **values: object,
+) -> str:
+    statement = of_collection("default", name, role, without=without)
     arguments = statement.arguments({"collection_id": "default", **values})
     async with database.session() as session:
         rows = await session.connection.fetch(f"EXPLAIN {statement.text}", *arguments)
@@ -195,6 +203,8 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         encodings=[VECTOR],
         fingerprints=[""],
         expire_times=[None],
+        labels=['{"site": "a"}'],
+        metadata=[None],
         space="space",
         locked_keys=[7],
     )
@@ -203,9 +213,28 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert 'person_id COLLATE "C"' in taken  # merges lock people in that order too
     locked = await plan(database, "lock_imported_persons", person_ids=["7"])
     assert f"Seq Scan on {person}" not in locked
-    people = await plan(database, "list_persons", after_person_id="1000", max_rows=100, prefix="10")
+    page: dict[str, Any] = {"after_person_id": "1000", "max_rows": 100, "prefix": "10"}
+    page["max_attribute_bytes"] = 1000
+    people = await plan(database, "list_persons", without=LIST_CONDITIONS, **page)
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
     assert people.count("(person_id ") == 3  # both ends of the prefix too bound what is read of the index
+    for condition, index in (
+        ({"labels_path": '($."site" == "a")'}, f"{person}_labels_idx"),
+        ({"name_prefix": "An"}, f"{person}_display_name_idx"),
+        ({"person_ids": ["7", "8"]}, f"{person}_pkey"),
+    ):
+        without = SELECT_CONDITIONS.difference(condition)
+        chosen = await plan(database, "select_persons", without=without, max_persons=5001, **condition)
+        assert index in chosen
+    referred = await plan(
+        database,
+        "list_faces_by_reference",
+        external_ref="badge",
+        after_time=None,
+        after_face_id=None,
+        max_rows=100,
+    )
+    assert "external_ref_create_time_face" in referred
     export = await plan(
         database,
         "export_faces",
@@ -213,6 +242,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         after_time=datetime.datetime.now(datetime.UTC),
         after_face_id=uuid.uuid4(),
         max_rows=100,
+        max_attribute_bytes=1000,
     )
     assert "Seq Scan" not in export.replace("Seq Scan on model", "")
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in export

@@ -15,7 +15,10 @@ def show_collection(collection: "Collection", title: str, json: bool) -> None:
         return
     settings, index = collection.settings, collection.index
     name = f" ({settings.display_name})" if settings.display_name else ""
-    output.line(f"{title}{name}: about {output.counted(collection.estimated_faces, 'face')}")
+    faces = output.counted(collection.estimated_faces, "face")
+    people = output.counted(collection.estimated_persons, "person", "people")
+    about = ("" if collection.persons_exact else "about ", "" if collection.faces_exact else "about ")
+    output.line(f"{title}{name}: {about[0]}{people}, {about[1]}{faces}")
     rows: list[tuple[str, str]] = [
         ("space", collection.space),
         ("verify threshold", f"{settings.verify_threshold:.3f}"),

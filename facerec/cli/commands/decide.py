@@ -7,6 +7,7 @@ import typer
 
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import STDIN, Problem, photo_problems, read_image
+from facerec.cli.terminal.labels import LabelFilter, label_filter
 from facerec.cli.terminal.options import (
     MATCHER_ADDRESS,
     Collection,
@@ -78,6 +79,10 @@ def identify(
             min=0, max=65535, help="Find faces with a shorter side down to this many pixels; slower."
         ),
     ] = 0,
+    label: LabelFilter = None,
+    person: Annotated[
+        list[str] | None, typer.Option(metavar="PERSON", help="Only this person. Repeatable.")
+    ] = None,
     max_staleness: MaxStaleness = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
@@ -99,6 +104,8 @@ def identify(
             all_faces=True,
             max_distance=max_distance,
             min_face_pixels=min_face_pixels,
+            labels=label_filter(label),
+            person_ids=person or (),
             max_staleness_seconds=max_staleness,
             collection_id=collection,
         )

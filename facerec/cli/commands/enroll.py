@@ -1,7 +1,6 @@
 """`facerec enroll`."""
 
 import asyncio
-import datetime
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from facerec.cli.terminal import output, times
 from facerec.cli.terminal.errors import Problem, service_problems
+from facerec.cli.terminal.labels import label_values
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, LargestFace, Matcher
 from facerec.cli.transfer import photos
 from facerec.cli.transfer.photos import Enroller, Folder, Outcome, Photo
@@ -35,6 +35,10 @@ def enroll(
         str | None,
         typer.Option(metavar="WHEN", help="When the faces expire: 2027-01-31, or 30d from now."),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A label to set on the person. Repeatable."),
+    ] = None,
     in_flight: Annotated[int, typer.Option(min=1, max=256, help="Photos sent concurrently.")] = 8,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
@@ -45,13 +49,13 @@ def enroll(
     Exit code 1 when a photo was refused; the others are enrolled.
     """
     given = _photos(person, images or [], folder, display_name)
+    labels = label_values(label or ())
     if given.skipped and not json:
         output.error_line(_skipped_line(given.skipped))
     expire_time = None if expires is None else times.future_time(expires, "--expires")
+    details = photos.Details(collection, display_name, largest_face, expire_time, labels)
     with service_problems("matcher", address, {"person_id": person, "collection_id": collection}):
-        outcomes = asyncio.run(
-            _enroll(given.photos, address, collection, display_name, largest_face, expire_time, in_flight)
-        )
+        outcomes = asyncio.run(_enroll(given.photos, address, details, in_flight))
     enrolled = photos.count(outcomes, photos.ENROLLED)
     already = photos.count(outcomes, photos.ALREADY_ENROLLED)
     refused = photos.count(outcomes, photos.REFUSED)
@@ -99,13 +103,7 @@ def _skipped_line(skipped: Sequence[Path]) -> str:
 
 
 async def _enroll(
-    to_enroll: Sequence[Photo],
-    address: str,
-    collection: str,
-    display_name: str | None,
-    largest_face: bool,
-    expire_time: datetime.datetime | None,
-    in_flight: int,
+    to_enroll: Sequence[Photo], address: str, details: photos.Details, in_flight: int
 ) -> list[Outcome]:
     from facerec.client import AsyncMatcherClient, Security
 
@@ -127,5 +125,5 @@ async def _enroll(
         async with AsyncMatcherClient(
             address, timeout_seconds=120, security=Security.from_environment()
         ) as client:
-            enroller = Enroller(client, collection, display_name, largest_face, expire_time, report)
+            enroller = Enroller(client, details, report)
             return await enroller.enroll_all(to_enroll, in_flight)

@@ -8,6 +8,8 @@ import typer
 
 from facerec.cli.commands.faces import delete_face, show_face, update_face
 from facerec.cli.terminal import output, times
+from facerec.cli.terminal.errors import Problem
+from facerec.cli.terminal.labels import LabelFilter, label_filter, label_text, label_values
 from facerec.cli.terminal.options import (
     MATCHER_ADDRESS,
     Collection,
@@ -33,6 +35,10 @@ Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id."
 def list_people(
     context: typer.Context,
     prefix: Annotated[str, typer.Option(help="Only ids that begin with this, case-sensitive.")] = "",
+    name_prefix: Annotated[
+        str, typer.Option("--name", help="Only names that begin with this, case-sensitive.")
+    ] = "",
+    label: LabelFilter = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="List at most this many people.  [default: all]")
     ] = None,
@@ -46,15 +52,29 @@ def list_people(
     with matcher_client(address, collection_id=collection) as client:
         fetched = None if limit is None else limit + 1  # one more, to see whether there are more
         page_size = min(fetched or MAX_PAGE, MAX_PAGE)
-        listing = client.list_persons(prefix=prefix, page_size=page_size, collection_id=collection)
+        listing = client.list_persons(
+            prefix=prefix,
+            name_prefix=name_prefix,
+            labels=label_filter(label),
+            page_size=page_size,
+            collection_id=collection,
+        )
         found = list(itertools.islice(listing, fetched))
     persons = found[:limit]
     if json:
         output.as_json({"persons": persons})
         return
-    rows = [(p.person_id, p.display_name, p.face_count, p.create_time, p.update_time) for p in persons]
+    labeled = any(p.labels for p in persons)  # a column that nobody needs is not shown
+    rows: list[tuple[object, ...]] = [
+        (
+            *(p.person_id, p.display_name, p.face_count, p.create_time, p.update_time),
+            *([label_text(p.labels)] if labeled else []),
+        )
+        for p in persons
+    ]
     if rows:
-        output.table(("person", "name", "faces", "created", "changed"), rows)
+        columns = ("person", "name", "faces", "created", "changed")
+        output.table((*columns, "labels") if labeled else columns, rows)
     more = ", and more" if len(found) > len(persons) else ""
     output.line(f"{output.counted(len(persons), 'person', 'people')}{more}")
 
@@ -75,6 +95,10 @@ def show(
         return
     name = f" ({found.display_name})" if found.display_name else ""
     output.line(f"{found.person_id}{name}: {output.counted(found.face_count, 'face')}")
+    if found.labels:
+        output.line(f"labels: {label_text(found.labels)}")
+    if found.metadata:
+        output.line(f"metadata: {output.document(found.metadata).strip()}")
     if faces:
         rows = [(f.face_id, f.external_ref, f.space, f.create_time, f.expire_time or "never") for f in faces]
         output.table(("face", "reference", "space", "enrolled", "expires"), rows)
@@ -96,6 +120,32 @@ def rename(
     else:
         named = f"is now named {renamed.display_name}" if renamed.display_name else "has no name now"
         output.line(f"{renamed.person_id} {named}")
+
+
+@people.command()
+def set_labels(
+    person: Person,
+    labels: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Labels to set; others stay.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="A label to remove. Repeatable.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Remove all labels that are not given.")] = False,
+    collection: Collection = DEFAULT_COLLECTION_ID,
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Set or remove labels of a person."""
+    given: dict[str, str | None] = {**dict.fromkeys(remove or ()), **label_values(labels or ())}
+    if not given and not replace:
+        raise Problem("nothing to change: give KEY=VALUE, --remove KEY or --replace", "USAGE")
+    with matcher_client(address, person_id=person, collection_id=collection) as client:
+        changed = client.update_person(person, labels=given, replace_labels=replace, collection_id=collection)
+    if json:
+        output.as_json({"person": changed})
+    else:
+        output.line(f"{changed.person_id}: {label_text(changed.labels) or 'no labels'}")
 
 
 @people.command()

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,14 +115,22 @@ def _is_shown(path: Path) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
+class Details:
+    """What every photo is enrolled with."""
+
+    collection_id: str
+    display_name: str | None = None
+    use_largest_face: bool = False
+    expire_time: datetime.datetime | None = None
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class Enroller:
     """Enrolls each photo in a call of its own, so that a refused photo does not affect others."""
 
     client: "AsyncMatcherClient"
-    collection_id: str
-    display_name: str | None
-    use_largest_face: bool
-    expire_time: datetime.datetime | None
+    details: Details
     report: Callable[[Outcome], None]
 
     async def enroll_all(self, photos: Sequence[Photo], in_flight: int) -> list[Outcome]:
@@ -176,10 +184,11 @@ class Enroller:
                 return await self.client.enroll(
                     photo.person_id,
                     face,
-                    display_name=self.display_name,
-                    use_largest_face=self.use_largest_face,
-                    expire_time=self.expire_time,
-                    collection_id=self.collection_id,
+                    display_name=self.details.display_name,
+                    labels=self.details.labels,
+                    use_largest_face=self.details.use_largest_face,
+                    expire_time=self.details.expire_time,
+                    collection_id=self.details.collection_id,
                 )
             except FacerecError as error:
                 if error.reason is not Reason.OVERLOADED or tries == OVERLOAD_TRIES:

@@ -66,6 +66,8 @@ def _known(batch: "FaceBatch", index: int) -> dict[str, Any]:
         "expire_time": expires.isoformat() if expires else "",
         "fingerprint": batch.fingerprints[index],
         "space": batch.space,
+        "labels": batch.labels[index] if batch.labels else {},
+        "metadata": batch.metadata[index] if batch.metadata else {},
     }
     return {name: value for name, value in known.items() if value}
 
@@ -85,9 +87,24 @@ def _npz(target: Path, batches: "Iterable[FaceBatch]") -> int:
         columns[name] = np.array([text for batch in kept for text in getattr(batch, name)], str)
     ends = [time.isoformat() if time else "" for batch in kept for time in batch.expire_times]
     columns["expire_times"] = np.array(ends, str)
+    lines = "".join(map(_person_line, kept)).encode()
+    columns["attributes"] = np.frombuffer(lines, np.uint8)
     with atomic_file(target) as file:
         np.savez_compressed(file, **columns)  # type: ignore[arg-type]
     return len(columns["encodings"])
+
+
+def _person_line(batch: "FaceBatch") -> str:
+    """A line of JSON for each person of a batch who has labels or metadata, with the first face of each.
+
+    Lines and not an array of texts, in which each would take as much as the longest.
+    """
+    given = zip(batch.person_ids, batch.labels, batch.metadata, strict=False)  # or the columns are empty
+    return "".join(
+        json.dumps({"person_id": person, "labels": labels, "metadata": metadata}) + "\n"
+        for person, labels, metadata in given
+        if labels or metadata
+    )
 
 
 WRITERS: "Mapping[str, Callable[[Path, Iterable[FaceBatch]], int]]" = {

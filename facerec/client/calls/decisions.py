@@ -1,5 +1,8 @@
 """Calls that decide who a face is."""
 
+from collections.abc import Sequence
+
+from facerec.client.attributes import LabelFilter, person_filter
 from facerec.client.probes import Probe, probe_message
 from facerec.client.results.decisions import Comparison, Identification, Verification
 from facerec.client.rpc import Call
@@ -13,6 +16,7 @@ def verify(
     *,
     max_distance: float | None = None,
     use_largest_face: bool = False,
+    include_attributes: bool = False,
     collection_id: str = "",
 ) -> Call[Verification]:
     """Decide whether a face is the given person's, by the nearest of that person's faces.
@@ -26,6 +30,7 @@ def verify(
             it was changed.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
             refused. Default: False.
+        include_attributes: Whether a match is answered with the person's labels and metadata. Default: False.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -52,6 +57,7 @@ def verify(
         person_id=person_id,
         probe=probe_message(probe, "probe", use_largest_face=use_largest_face),
         max_distance=max_distance,
+        include_attributes=include_attributes,
     )
     return Call("Verify", request, Verification.from_message)
 
@@ -64,6 +70,9 @@ def identify(
     exact_only: bool = False,
     use_largest_face: bool = False,
     min_face_pixels: int = 0,
+    labels: LabelFilter | None = None,
+    person_ids: Sequence[str] = (),
+    include_attributes: bool = False,
     max_staleness_seconds: float | None = None,
     collection_id: str = "",
 ) -> Call[Identification]:
@@ -84,6 +93,12 @@ def identify(
         min_face_pixels: With `all_faces` the smallest shorter side of a face, in pixels of the upright image,
             0 to 65535; smaller values cost more. 0 finds faces larger than about a ninth of the longer side,
             and smaller ones where there are none.
+        labels: Searches only among persons with these labels: for each key one value, or any of up to 16.
+            None for everybody.
+        person_ids: Searches only among these persons, up to 1000; ids of nobody are ignored. Empty for
+            everybody.
+        include_attributes: Whether candidates have their labels and metadata; `max_candidates` is then 10 at
+            most. Default: False.
         max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
             allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
             began, and is answered also while the database's primary is lost. None: it misses nothing.
@@ -99,11 +114,16 @@ def identify(
             collection's), FACE_NOT_FOUND (no face in an image, or no stored face of that id), FACE_AMBIGUOUS
             (several faces in an image), ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE
             (images cannot be encoded now). `field` is the invalid probe, such as `probes[1].image`.
+            RATE_LIMITED may also mean that no failed try is left against one of the persons, where a filter
+            leaves ten or fewer, and then for hours.
 
     Example:
         >>> [face] = matcher.identify(photo).faces
         >>> [candidate.person_id for candidate in face.candidates]
         ['ann']
+        >>> [face] = matcher.identify(photo, person_ids=["bob"]).faces
+        >>> face.candidates
+        ()
     """
     request = v1.IdentifyRequest(
         collection_id=collection_id,
@@ -116,6 +136,8 @@ def identify(
         all_faces=all_faces,
         exact_only=exact_only,
         min_face_pixels=min_face_pixels,
+        filter=person_filter(labels, person_ids),
+        include_attributes=include_attributes,
         consistency=read_consistency(max_staleness_seconds),
     )
     return Call("Identify", request, Identification.from_message)

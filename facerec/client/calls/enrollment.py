@@ -2,6 +2,7 @@
 
 import datetime
 
+from facerec.client.attributes import Labels, Metadata, metadata_struct
 from facerec.client.probes import NewFace, Probe, probe_message
 from facerec.client.results.enrollments import Enrollment
 from facerec.client.rpc import Call
@@ -15,6 +16,8 @@ def enroll(
     display_name: str | None = None,
     request_id: str = "",
     expire_time: datetime.datetime | None = None,
+    labels: Labels | None = None,
+    metadata: Metadata | None = None,
     use_largest_face: bool = False,
     collection_id: str = "",
 ) -> Call[Enrollment]:
@@ -34,6 +37,10 @@ def enroll(
             for 30 days. "" for none.
         expire_time: When these faces expire, a future time with a time zone: from then on no call sees them,
             and maintenance erases them. None for never.
+        labels: Labels to set on the person, who keeps those of other keys: at most 32, with keys of 1 to 63
+            of a-z, 0-9, "_", "." and "-", and values of up to 128 characters. None for none.
+        metadata: Data of your own that replaces the person's, up to 4096 bytes as JSON; {} removes it. None
+            leaves it.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
             refused. Default: False.
         collection_id: The collection; "" is `default`.
@@ -58,6 +65,8 @@ def enroll(
         (True, False)
         >>> matcher.enroll("eve", NewFace(photo, external_ref="badge-4711")).faces[0].already_enrolled
         True
+        >>> matcher.enroll("eve", photo, labels={"site": "berlin"}).person.labels
+        {'site': 'berlin'}
     """
     items = [
         v1.EnrollItem(
@@ -73,5 +82,7 @@ def enroll(
         items=items,
         request_id=request_id,
         expire_time=timestamp(expire_time, "expire_time"),
+        labels=labels,
+        metadata=metadata_struct(metadata),
     )
     return Call("Enroll", request, Enrollment.from_message)

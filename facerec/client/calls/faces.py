@@ -9,13 +9,16 @@ from facerec.client.times import timestamp
 from facerec.matcher import v1
 
 
-def list_faces(person_id: str, *, page_size: int = 0, collection_id: str = "") -> PagedCall[StoredFace]:
-    """Iterate over a person's faces, oldest first.
+def list_faces(
+    person_id: str = "", *, external_ref: str = "", page_size: int = 0, collection_id: str = ""
+) -> PagedCall[StoredFace]:
+    """Iterate over a person's faces, or those of everybody with one reference, oldest first.
 
     Pages are fetched while the loop runs; each is a call with a deadline of its own, and may raise.
 
     Args:
-        person_id: The person, 1 to 128 characters.
+        person_id: The person, 1 to 128 characters; "" for everybody, with an `external_ref`.
+        external_ref: Only faces with this reference of yours; "" for all.
         page_size: How many faces one call fetches, 1 to 1000. 0 is 100.
         collection_id: The collection; "" is `default`.
 
@@ -29,7 +32,9 @@ def list_faces(person_id: str, *, page_size: int = 0, collection_id: str = "") -
         >>> [face.person_id for face in matcher.list_faces("ann")]
         ['ann']
     """
-    request = v1.ListFacesRequest(collection_id=collection_id, person_id=person_id, page_size=page_size)
+    request = v1.ListFacesRequest(
+        collection_id=collection_id, person_id=person_id, page_size=page_size, external_ref=external_ref
+    )
     return PagedCall("ListFaces", request, "faces", StoredFace.from_message)
 
 

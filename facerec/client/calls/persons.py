@@ -1,7 +1,10 @@
 """Calls that read, change, merge, export and erase persons."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from facerec.client.attributes import LabelFilter, Metadata, metadata_struct, person_filter
 from facerec.client.results.person_exports import PersonExport
 from facerec.client.results.persons import Erasure, Merge, Move, Person
 from facerec.client.rpc import Call, PagedCall
@@ -53,13 +56,24 @@ def get_persons(person_ids: Sequence[str], *, collection_id: str = "") -> Call[t
     )
 
 
-def list_persons(*, prefix: str = "", page_size: int = 0, collection_id: str = "") -> PagedCall[Person]:
+def list_persons(
+    *,
+    prefix: str = "",
+    name_prefix: str = "",
+    labels: LabelFilter | None = None,
+    person_ids: Sequence[str] = (),
+    page_size: int = 0,
+    collection_id: str = "",
+) -> PagedCall[Person]:
     """Iterate over the persons of a collection, ordered by `person_id` (by code points).
 
     Pages are fetched while the loop runs; each is a call with a deadline of its own, and may raise.
 
     Args:
         prefix: Only persons whose id begins with this; "" for all.
+        name_prefix: Only persons whose display text begins with this; "" for all.
+        labels: Only persons with these labels: for each key one value, or any of up to 16. None for all.
+        person_ids: Only these persons, up to 1000; ids of nobody are ignored. Empty for all.
         page_size: How many persons one call fetches, 1 to 1000. 0 is 100.
         collection_id: The collection; "" is `default`.
 
@@ -67,36 +81,68 @@ def list_persons(*, prefix: str = "", page_size: int = 0, collection_id: str = "
         An iterator over persons; of the asyncio client an asynchronous one.
 
     Raises:
-        FacerecError: ID_INVALID (naming `person_id_prefix`), OPTION_INVALID, COLLECTION_NOT_FOUND.
+        FacerecError: ID_INVALID (naming `person_id_prefix` or `filter.person_ids`), OPTION_INVALID,
+            COLLECTION_NOT_FOUND.
 
     Example:
         >>> [person.person_id for person in matcher.list_persons(prefix="a")]
         ['ann']
     """
-    request = v1.ListPersonsRequest(collection_id=collection_id, page_size=page_size, person_id_prefix=prefix)
+    request = v1.ListPersonsRequest(
+        collection_id=collection_id,
+        page_size=page_size,
+        person_id_prefix=prefix,
+        display_name_prefix=name_prefix,
+        filter=person_filter(labels, person_ids),
+    )
     return PagedCall("ListPersons", request, "persons", Person.from_message)
 
 
-def update_person(person_id: str, *, display_name: str, collection_id: str = "") -> Call[Person]:
-    """Replace a person's display name.
+def update_person(
+    person_id: str,
+    *,
+    display_name: str | None = None,
+    labels: Mapping[str, str | None] | None = None,
+    replace_labels: bool = False,
+    metadata: Metadata | None = None,
+    collection_id: str = "",
+) -> Call[Person]:
+    """Change a person's display name, labels or metadata.
 
     Args:
         person_id: The person, 1 to 128 characters.
-        display_name: The new display text, up to 256 characters; "" for none.
+        display_name: The new display text, up to 256 characters; "" for none. None leaves it.
+        labels: Labels to set, as in `enroll`; a value of None removes the label of that key. Labels of other
+            keys stay. None leaves all.
+        replace_labels: Whether `labels` are all of the person's labels afterwards, so that {} removes all.
+            Default: False.
+        metadata: Data of your own that replaces the person's; {} removes it. None leaves it.
         collection_id: The collection; "" is `default`.
 
     Returns:
         The person after the change.
 
     Raises:
-        FacerecError: PERSON_NOT_FOUND, ID_INVALID, OPTION_INVALID (too long), COLLECTION_NOT_FOUND.
+        FacerecError: PERSON_NOT_FOUND, ID_INVALID, OPTION_INVALID (too long, more than 32 labels, or nothing
+            to change), COLLECTION_NOT_FOUND.
 
     Example:
         >>> matcher.update_person("ann", display_name="Ann B.").display_name
         'Ann B.'
+        >>> matcher.update_person("ann", labels={"site": "berlin", "team": None}).labels
+        {'site': 'berlin'}
     """
+    given = {key: value for key, value in (labels or {}).items() if value is not None}
+    paths = ["labels"] if replace_labels else [f"labels.{key}" for key in labels or ()]
+    paths += ["display_name"] if display_name is not None else []
+    paths += ["metadata"] if metadata is not None else []
     request = v1.UpdatePersonRequest(
-        collection_id=collection_id, person_id=person_id, display_name=display_name
+        collection_id=collection_id,
+        person_id=person_id,
+        display_name=display_name,
+        labels=given,
+        metadata=metadata_struct(metadata),
+        update_mask=FieldMask(paths=paths),
     )
     return Call("UpdatePerson", request, lambda response: Person.from_message(response.person))
 

@@ -75,6 +75,10 @@ class Collection:
         create_time: When it was created.
         update_time: When its settings last changed.
         calibration_id: The calibration last applied; "" where none was.
+        estimated_persons: About how many persons it has; exactly in `get_collection` where they are fewer
+            than 10,000.
+        faces_exact: Whether `estimated_faces` was counted.
+        persons_exact: Whether `estimated_persons` was counted.
     """
 
     collection_id: str
@@ -85,6 +89,9 @@ class Collection:
     create_time: datetime.datetime
     update_time: datetime.datetime
     calibration_id: str
+    estimated_persons: int = 0
+    faces_exact: bool = False
+    persons_exact: bool = False
 
     @classmethod
     def from_message(cls, message: v1.Collection) -> Self:
@@ -98,6 +105,9 @@ class Collection:
             create_time=utc(message.create_time),
             update_time=utc(message.update_time),
             calibration_id=message.calibration_id,
+            estimated_persons=message.estimated_persons,
+            faces_exact=message.faces_exact,
+            persons_exact=message.persons_exact,
         )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Self
 
+from facerec.client.attributes import Labels, Metadata, metadata_of
 from facerec.client.results.distances import distance
 from facerec.client.results.faces import BoundingBox, quality_of
 from facerec.matcher import v1
@@ -22,6 +23,8 @@ class Verification:
         faces_compared: How many faces the person has, all of which were compared.
         space: The space of the vectors.
         quality: How fit the probe's face is to be compared; None where the probe is not an image.
+        labels: The person's labels; empty unless they were included and the face matches.
+        metadata: The person's metadata, likewise.
     """
 
     match: bool
@@ -31,6 +34,8 @@ class Verification:
     faces_compared: int
     space: str
     quality: Quality | None = None
+    labels: Labels = dataclasses.field(default_factory=dict, hash=False)
+    metadata: Metadata = dataclasses.field(default_factory=dict, hash=False)
 
     @classmethod
     def from_message(cls, message: v1.VerifyResponse) -> Self:
@@ -43,6 +48,8 @@ class Verification:
             message.faces_compared,
             message.space,
             quality_of(message),
+            dict(message.labels),
+            metadata_of(message),
         )
 
 
@@ -55,12 +62,28 @@ class Candidate:
         display_name: The person's display text; "" where there is none.
         distance: From the probe to the nearest of the person's faces; None without `scores`.
         face_id: That nearest face; "" without `scores`.
+        labels: The person's labels; empty unless they were included.
+        metadata: The person's metadata, likewise.
     """
 
     person_id: str
     display_name: str
     distance: float | None
     face_id: str
+    labels: Labels = dataclasses.field(default_factory=dict, hash=False)
+    metadata: Metadata = dataclasses.field(default_factory=dict, hash=False)
+
+    @classmethod
+    def from_message(cls, message: v1.Candidate) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.person_id,
+            message.display_name,
+            distance(message),
+            message.face_id,
+            dict(message.labels),
+            metadata_of(message),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +95,9 @@ class IdentifiedFace:
         bounding_box: Where the face is in the probe's image; None where the probe is not an image.
         candidates: The persons within the threshold, nearest first, `max_candidates` at most; empty for
             nobody. Without `scores` they are in the order of their ids, and the first is not the likeliest.
-        mode: How the collection was searched: `exact` (every face was compared), `index`, or
-            `index_confirmed` (an index was queried and an exact scan decided); "" without `scores`.
+        mode: How the collection was searched: `exact` (every face of the persons searched was compared),
+            `index`, or `index_confirmed` (an index was queried and an exact scan decided); "" without
+            `scores`.
         exact: Whether no nearer face can have been missed; None without `scores`.
         faces_searched: How many distances were computed; None without `scores`.
         quality: How fit the face is to be compared; None where the probe is not an image.
@@ -95,10 +119,7 @@ class IdentifiedFace:
         """Read the contract's message."""
         box = BoundingBox.from_message(message.bounding_box) if message.HasField("bounding_box") else None
         has_scores = message.HasField("exact")
-        candidates = tuple(
-            Candidate(found.person_id, found.display_name, distance(found), found.face_id)
-            for found in message.candidates
-        )
+        candidates = tuple(map(Candidate.from_message, message.candidates))
         return cls(
             message.probe_index,
             box,

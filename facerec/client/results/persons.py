@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 from typing import Self
 
+from facerec.client.attributes import Labels, Metadata, metadata_of
 from facerec.client.times import utc
 from facerec.matcher import v1
 
@@ -18,6 +19,8 @@ class Person:
         face_count: How many faces the person has.
         create_time: When the person was first enrolled.
         update_time: When the person or their faces last changed.
+        labels: The person's labels, by which persons can be searched.
+        metadata: The caller's own data; empty where there is none.
     """
 
     person_id: str
@@ -25,6 +28,8 @@ class Person:
     face_count: int
     create_time: datetime.datetime
     update_time: datetime.datetime
+    labels: Labels = dataclasses.field(default_factory=dict, hash=False)
+    metadata: Metadata = dataclasses.field(default_factory=dict, hash=False)
 
     @classmethod
     def from_message(cls, message: v1.Person) -> Self:
@@ -35,6 +40,8 @@ class Person:
             message.face_count,
             utc(message.create_time),
             utc(message.update_time),
+            dict(message.labels),
+            metadata_of(message),
         )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import itertools
 from collections.abc import Sequence
 from typing import Self
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from facerec.client.attributes import Labels, Metadata, metadata_of, metadata_struct
 from facerec.client.times import timestamp, utc
 from facerec.contract import DIMENSIONS
 from facerec.errors import FacerecError, Reason
@@ -30,6 +32,10 @@ class FaceBatch:
             None for never.
         fingerprints: The provenance of each vector (see `Encoding`); "" where unknown. A batch has at most 64
             different ones.
+        labels: Labels to set on each face's person, who keeps those of other keys. An export has them with
+            the first face of each person.
+        metadata: Data of your own that replaces that of each face's person; {} leaves it. As `labels` in an
+            export.
         space: In an export the space of the vectors; ignored in an import, which has an argument for it.
 
     Example:
@@ -45,6 +51,8 @@ class FaceBatch:
     expire_times: Sequence[datetime.datetime | None] = ()
     fingerprints: Sequence[str] = ()
     space: str = ""
+    labels: Sequence[Labels] = ()
+    metadata: Sequence[Metadata] = ()
 
     def __len__(self) -> int:
         return len(self.person_ids)
@@ -61,6 +69,8 @@ class FaceBatch:
             tuple(utc(time) if time.seconds or time.nanos else None for time in chunk.expire_times),
             tuple(chunk.fingerprints),
             message.space,
+            tuple(dict(each.labels) for each in chunk.attributes),
+            tuple(map(metadata_of, chunk.attributes)),
         )
 
     def to_message(self) -> v1.FaceChunk:
@@ -85,6 +95,9 @@ class FaceBatch:
         )
         for time in self.expire_times:
             message.expire_times.append(timestamp(time, "chunk.expire_times") or Timestamp())
+        for labels, metadata in itertools.zip_longest(self.labels, self.metadata):
+            struct = metadata_struct(metadata or None, "chunk.attributes.metadata")
+            message.attributes.add(labels=labels, metadata=struct)
         return message
 
 
@@ -147,4 +160,6 @@ def without_first(batch: FaceBatch, count: int) -> FaceBatch:
         external_refs=batch.external_refs[count:],
         expire_times=batch.expire_times[count:],
         fingerprints=batch.fingerprints[count:],
+        labels=batch.labels[count:],
+        metadata=batch.metadata[count:],
     )

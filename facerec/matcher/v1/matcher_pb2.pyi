@@ -11,6 +11,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -34,7 +35,9 @@ class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode
     SEARCH_MODE_UNSPECIFIED: _SearchMode.ValueType  # 0
     """SEARCH_MODE_UNSPECIFIED is answered without scores."""
     SEARCH_MODE_EXACT: _SearchMode.ValueType  # 1
-    """SEARCH_MODE_EXACT compared every face of the collection."""
+    """SEARCH_MODE_EXACT compared every face of the collection or, with a filter,
+    every face of the people whom it selects.
+    """
     SEARCH_MODE_INDEX: _SearchMode.ValueType  # 2
     """SEARCH_MODE_INDEX accepted the index result: in Identify one within the
     index acceptance threshold, in Enroll's duplicate check any.
@@ -48,7 +51,9 @@ class SearchMode(_SearchMode, metaclass=_SearchModeEnumTypeWrapper):
 SEARCH_MODE_UNSPECIFIED: SearchMode.ValueType  # 0
 """SEARCH_MODE_UNSPECIFIED is answered without scores."""
 SEARCH_MODE_EXACT: SearchMode.ValueType  # 1
-"""SEARCH_MODE_EXACT compared every face of the collection."""
+"""SEARCH_MODE_EXACT compared every face of the collection or, with a filter,
+every face of the people whom it selects.
+"""
 SEARCH_MODE_INDEX: SearchMode.ValueType  # 2
 """SEARCH_MODE_INDEX accepted the index result: in Identify one within the
 index acceptance threshold, in Enroll's duplicate check any.
@@ -195,12 +200,34 @@ class EnrollRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     PERSON_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
@@ -229,6 +256,20 @@ class EnrollRequest(_message.Message):
         Range: a time in the future. Default: unset, never.
         """
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are set on the person; labels with other keys stay, and a person
+        has at most 32. Keys match `^[a-z0-9][a-z0-9_.-]{0,62}$`; values have at
+        most 128 characters of Unicode, kept in NFC, without control characters.
+        Range: 0 to 32 labels. Default: unchanged.
+        """
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """metadata replaces the person's, at most 4096 bytes as JSON without spaces;
+        an empty one removes it. It is never searched. Default: unchanged.
+        """
+
     def __init__(
         self,
         *,
@@ -238,10 +279,12 @@ class EnrollRequest(_message.Message):
         items: _abc.Iterable[Global___EnrollItem] | None = ...,
         request_id: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        metadata: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "display_name", b"display_name", "expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "display_name", b"display_name", "expire_time", b"expire_time", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "collection_id", b"collection_id", "display_name", b"display_name", "expire_time", b"expire_time", "items", b"items", "person_id", b"person_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "collection_id", b"collection_id", "display_name", b"display_name", "expire_time", b"expire_time", "items", b"items", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
@@ -382,6 +425,7 @@ class VerifyRequest(_message.Message):
     PERSON_ID_FIELD_NUMBER: _builtins.int
     PROBE_FIELD_NUMBER: _builtins.int
     MAX_DISTANCE_FIELD_NUMBER: _builtins.int
+    INCLUDE_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
@@ -391,6 +435,8 @@ class VerifyRequest(_message.Message):
     without scores. Range: 0 to 4. Default: the collection's verify threshold
     (0.6 for a new collection).
     """
+    include_attributes: _builtins.bool
+    """include_attributes sets labels and metadata in the answer. Default: false."""
     @_builtins.property
     def probe(self) -> Global___Probe:
         """probe is the face."""
@@ -402,10 +448,11 @@ class VerifyRequest(_message.Message):
         person_id: _builtins.str = ...,
         probe: Global___Probe | None = ...,
         max_distance: _builtins.float | None = ...,
+        include_attributes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "max_distance", b"max_distance", "probe", b"probe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "collection_id", b"collection_id", "max_distance", b"max_distance", "person_id", b"person_id", "probe", b"probe"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "collection_id", b"collection_id", "include_attributes", b"include_attributes", "max_distance", b"max_distance", "person_id", b"person_id", "probe", b"probe"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_distance: _TypeAlias = _typing.Literal["max_distance"]  # noqa: Y015
     _WhichOneofArgType__max_distance: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance"]  # noqa: Y015
@@ -419,6 +466,26 @@ class VerifyResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     MATCH_FIELD_NUMBER: _builtins.int
     DISTANCE_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
@@ -426,6 +493,8 @@ class VerifyResponse(_message.Message):
     FACES_COMPARED_FIELD_NUMBER: _builtins.int
     SPACE_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     match: _builtins.bool
     """match says whether distance is at most threshold. Always set, so that a
     false shows in JSON too.
@@ -448,6 +517,18 @@ class VerifyResponse(_message.Message):
         no claim is refused for it. Unset where the probe is not an image.
         """
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are the person's, where the request includes attributes and the face
+        matches.
+        """
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """metadata is the person's, where the request includes attributes and the
+        face matches.
+        """
+
     def __init__(
         self,
         *,
@@ -458,10 +539,12 @@ class VerifyResponse(_message.Message):
         faces_compared: _builtins.int = ...,
         space: _builtins.str = ...,
         quality: _encoder_pb2.Quality | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        metadata: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "quality", b"quality"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "metadata", b"metadata", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "faces_compared", b"faces_compared", "match", b"match", "nearest_face_id", b"nearest_face_id", "quality", b"quality", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "faces_compared", b"faces_compared", "labels", b"labels", "match", b"match", "metadata", b"metadata", "nearest_face_id", b"nearest_face_id", "quality", b"quality", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
     _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
@@ -473,6 +556,85 @@ class VerifyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__match) -> _WhichOneofReturnType__match | None: ...
 
 Global___VerifyResponse: _TypeAlias = VerifyResponse  # noqa: Y015
+
+@_typing.final
+class LabelValues(_message.Message):
+    """LabelValues are the values that a filter accepts for a label."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """values are accepted. Range: 1 to 16 values."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabelValues: _TypeAlias = LabelValues  # noqa: Y015
+
+@_typing.final
+class PersonFilter(_message.Message):
+    """PersonFilter selects people: those who fulfill every part that is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___LabelValues: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___LabelValues | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    PERSON_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def labels(self) -> _containers.MessageMap[_builtins.str, Global___LabelValues]:
+        """labels must be equal: for each key, to one of its values. A person without
+        the label is not selected. Range: 0 to 32 labels. Default: any.
+        """
+
+    @_builtins.property
+    def person_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """person_ids are the people to select from; ids of nobody are ignored. Range:
+        0 to 1000 ids. Default: empty, everybody.
+        """
+
+    def __init__(
+        self,
+        *,
+        labels: _abc.Mapping[_builtins.str, Global___LabelValues] | None = ...,
+        person_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "person_ids", b"person_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonFilter: _TypeAlias = PersonFilter  # noqa: Y015
 
 @_typing.final
 class IdentifyRequest(_message.Message):
@@ -488,6 +650,8 @@ class IdentifyRequest(_message.Message):
     EXACT_ONLY_FIELD_NUMBER: _builtins.int
     MIN_FACE_PIXELS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    INCLUDE_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     max_candidates: _builtins.int
@@ -516,6 +680,12 @@ class IdentifyRequest(_message.Message):
     Range: 0 to 65535. Default: 0, faces of about an eighth of the image's
     longer side, and smaller ones where there is none.
     """
+    include_attributes: _builtins.bool
+    """include_attributes sets labels and metadata of the candidates;
+    max_candidates may then be at most 10, and candidates of the answer after the
+    first 1000 have none. The answer may be larger than the 4 MiB that gRPC
+    clients accept by default. Default: false.
+    """
     @_builtins.property
     def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]:
         """probes are the faces. Range: 1 to 16 probes."""
@@ -524,6 +694,14 @@ class IdentifyRequest(_message.Message):
     def consistency(self) -> _consistency_pb2.ReadConsistency:
         """consistency says how old what the call sees may be. Default: it sees
         everything acknowledged before it began.
+        """
+
+    @_builtins.property
+    def filter(self) -> Global___PersonFilter:
+        """filter selects the people to search among; others are as if they were not
+        enrolled. Without scores, a search among 10 people or fewer counts as a try
+        against each of them, as Verify does, and is refused as RATE_LIMITED if none
+        is left against one of them. Default: everybody.
         """
 
     def __init__(
@@ -537,10 +715,12 @@ class IdentifyRequest(_message.Message):
         exact_only: _builtins.bool = ...,
         min_face_pixels: _builtins.int = ...,
         consistency: _consistency_pb2.ReadConsistency | None = ...,
+        filter: Global___PersonFilter | None = ...,
+        include_attributes: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "consistency", b"consistency", "max_candidates", b"max_candidates", "max_distance", b"max_distance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "consistency", b"consistency", "filter", b"filter", "max_candidates", b"max_candidates", "max_distance", b"max_distance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "all_faces", b"all_faces", "collection_id", b"collection_id", "consistency", b"consistency", "exact_only", b"exact_only", "max_candidates", b"max_candidates", "max_distance", b"max_distance", "min_face_pixels", b"min_face_pixels", "probes", b"probes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "all_faces", b"all_faces", "collection_id", b"collection_id", "consistency", b"consistency", "exact_only", b"exact_only", "filter", b"filter", "include_attributes", b"include_attributes", "max_candidates", b"max_candidates", "max_distance", b"max_distance", "min_face_pixels", b"min_face_pixels", "probes", b"probes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_candidates: _TypeAlias = _typing.Literal["max_candidates"]  # noqa: Y015
     _WhichOneofArgType__max_candidates: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates"]  # noqa: Y015
@@ -559,10 +739,32 @@ class Candidate(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PERSON_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     DISTANCE_FIELD_NUMBER: _builtins.int
     FACE_ID_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
     """person_id names the person."""
     display_name: _builtins.str
@@ -573,6 +775,14 @@ class Candidate(_message.Message):
     """
     face_id: _builtins.str
     """face_id names that face. Empty without scores."""
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are the person's, where the request includes attributes."""
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """metadata is the person's, where the request includes attributes."""
+
     def __init__(
         self,
         *,
@@ -580,10 +790,12 @@ class Candidate(_message.Message):
         display_name: _builtins.str = ...,
         distance: _builtins.float | None = ...,
         face_id: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        metadata: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "distance", b"distance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "distance", b"distance", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "display_name", b"display_name", "distance", b"distance", "face_id", b"face_id", "person_id", b"person_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "display_name", b"display_name", "distance", b"distance", "face_id", b"face_id", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
     _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
@@ -615,8 +827,9 @@ class IdentifiedFace(_message.Message):
     """exact says that no nearer face was missed. Unset only without scores."""
     faces_searched: _builtins.int
     """faces_searched counts the faces whose distance was computed: all of the
-    collection's in an exact search. Of more than a few thousand it is then an
-    estimate. 0 without scores.
+    collection's in an exact search, or of the people whom a filter selects if
+    they are few. Of more than a few thousand it is then an estimate. 0 without
+    scores.
     """
     matched_persons: _builtins.int
     """matched_persons counts the people within the threshold; if more than one,
@@ -683,7 +896,8 @@ class IdentifyResponse(_message.Message):
     expected_false_hits: _builtins.float
     """expected_false_hits is the expected number of false positives: faces of the
     collection that match an unenrolled probe at this threshold and size, by
-    the calibration last applied. Unset where there is none. Unit: faces.
+    the calibration last applied. Unset where there is none. With a filter that
+    selects many people it is that of everybody, an upper bound. Unit: faces.
     """
     expected_false_hits_high: _builtins.float
     """expected_false_hits_high is the upper end of that number's 95 % interval.
@@ -830,11 +1044,33 @@ class Person(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PERSON_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     FACE_COUNT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
     """person_id is the caller's own name for the person, in NFC."""
     display_name: _builtins.str
@@ -849,6 +1085,14 @@ class Person(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """update_time is when the person or their faces last changed."""
 
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are texts by which people can be searched."""
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """metadata is the caller's own, opaque data. Unset where there is none."""
+
     def __init__(
         self,
         *,
@@ -857,10 +1101,12 @@ class Person(_message.Message):
         face_count: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        metadata: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "metadata", b"metadata", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "face_count", b"face_count", "person_id", b"person_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "face_count", b"face_count", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1030,11 +1276,14 @@ class ListPersonsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PERSON_ID_PREFIX_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_PREFIX_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     page_size: _builtins.int
-    """page_size is the maximum number of people in the answer. Range: any; more
-    than 1000 is taken as 1000. Default: 0, which means 100.
+    """page_size is the maximum number of people in the answer; those with much
+    metadata come in smaller pages. Range: any; more than 1000 is taken as 1000.
+    Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first
@@ -1044,6 +1293,14 @@ class ListPersonsRequest(_message.Message):
     """person_id_prefix selects the people whose person_id begins with it. Range:
     0 to 128 characters. Default: empty, everybody.
     """
+    display_name_prefix: _builtins.str
+    """display_name_prefix selects the people whose display_name begins with it, by
+    code points. Range: 0 to 256 characters. Default: empty, everybody.
+    """
+    @_builtins.property
+    def filter(self) -> Global___PersonFilter:
+        """filter selects people by labels and ids. Default: everybody."""
+
     def __init__(
         self,
         *,
@@ -1051,10 +1308,12 @@ class ListPersonsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         person_id_prefix: _builtins.str = ...,
+        display_name_prefix: _builtins.str = ...,
+        filter: Global___PersonFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "page_size", b"page_size", "page_token", b"page_token", "person_id_prefix", b"person_id_prefix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "display_name_prefix", b"display_name_prefix", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "person_id_prefix", b"person_id_prefix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1094,27 +1353,75 @@ class UpdatePersonRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     PERSON_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     display_name: _builtins.str
-    """display_name replaces the person's. Range: 0 to 256 characters. Must be
-    set: a request that changes nothing is refused as OPTION_INVALID.
+    """display_name replaces the person's. Range: 0 to 256 characters. Default:
+    unchanged, or empty where update_mask names it.
     """
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are set, and others stay, unless update_mask names `labels`: then
+        they replace all. Form and number as in EnrollRequest. Range: 0 to 32
+        labels. Default: unchanged.
+        """
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """metadata replaces the person's; an empty one removes it. Form as in
+        EnrollRequest. Default: unchanged, or removed where update_mask names it.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """update_mask names what to change: `display_name`, `metadata`, `labels` for
+        all of them, or `labels.KEY` for one, which is removed if labels does not
+        have it. A field or label that is set but not named is refused as
+        OPTION_INVALID, and so is a request that changes nothing. Default: the
+        fields and labels that are set.
+        """
+
     def __init__(
         self,
         *,
         collection_id: _builtins.str = ...,
         person_id: _builtins.str = ...,
         display_name: _builtins.str | None = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        metadata: _struct_pb2.Struct | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "display_name", b"display_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "display_name", b"display_name", "metadata", b"metadata", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "collection_id", b"collection_id", "display_name", b"display_name", "person_id", b"person_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "collection_id", b"collection_id", "display_name", b"display_name", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
@@ -1388,8 +1695,8 @@ class MergePersonsRequest(_message.Message):
     source_person_id: _builtins.str
     """source_person_id is the person to erase. Range: 1 to 128 characters."""
     target_person_id: _builtins.str
-    """target_person_id is the person to keep, with their display_name; must
-    differ from source_person_id. Range: 1 to 128 characters.
+    """target_person_id is the person to keep, with their display_name, labels and
+    metadata; must differ from source_person_id. Range: 1 to 128 characters.
     """
     def __init__(
         self,
@@ -1576,7 +1883,9 @@ Global___BatchDeletePersonsResponse: _TypeAlias = BatchDeletePersonsResponse  # 
 
 @_typing.final
 class ListFacesRequest(_message.Message):
-    """ListFacesRequest asks for a page of a person's faces."""
+    """ListFacesRequest asks for a page of faces: a person's, or with external_ref
+    the collection's.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1584,10 +1893,13 @@ class ListFacesRequest(_message.Message):
     PERSON_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EXTERNAL_REF_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
-    """person_id names the person. Range: 1 to 128 characters."""
+    """person_id names the person. Must be set unless external_ref is. Range: 0 to
+    128 characters. Default: empty, everybody.
+    """
     page_size: _builtins.int
     """page_size is the maximum number of faces in the answer. Range: any; more
     than 1000 is taken as 1000. Default: 0, which means 100.
@@ -1596,6 +1908,10 @@ class ListFacesRequest(_message.Message):
     """page_token is the last answer's next_page_token. Default: empty, the first
     page.
     """
+    external_ref: _builtins.str
+    """external_ref selects the faces with this reference. Range: 0 to 256
+    characters. Default: empty, all.
+    """
     def __init__(
         self,
         *,
@@ -1603,10 +1919,11 @@ class ListFacesRequest(_message.Message):
         person_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        external_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "page_size", b"page_size", "page_token", b"page_token", "person_id", b"person_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "external_ref", b"external_ref", "page_size", b"page_size", "page_token", b"page_token", "person_id", b"person_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1614,7 +1931,7 @@ Global___ListFacesRequest: _TypeAlias = ListFacesRequest  # noqa: Y015
 
 @_typing.final
 class ListFacesResponse(_message.Message):
-    """ListFacesResponse is a page of a person's faces."""
+    """ListFacesResponse is a page of faces."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2146,6 +2463,9 @@ class Collection(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CALIBRATION_ID_FIELD_NUMBER: _builtins.int
+    ESTIMATED_PERSONS_FIELD_NUMBER: _builtins.int
+    FACES_EXACT_FIELD_NUMBER: _builtins.int
+    PERSONS_EXACT_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names it."""
     space: _builtins.str
@@ -2158,6 +2478,14 @@ class Collection(_message.Message):
     """calibration_id is the calibration that was last applied; empty where none
     was.
     """
+    estimated_persons: _builtins.int
+    """estimated_persons is the estimated number of its people; in GetCollection
+    exact below 10,000. Unit: persons.
+    """
+    faces_exact: _builtins.bool
+    """faces_exact says that estimated_faces was counted."""
+    persons_exact: _builtins.bool
+    """persons_exact says that estimated_persons was counted."""
     @_builtins.property
     def settings(self) -> Global___CollectionSettings:
         """settings has every field set."""
@@ -2185,10 +2513,13 @@ class Collection(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         calibration_id: _builtins.str = ...,
+        estimated_persons: _builtins.int = ...,
+        faces_exact: _builtins.bool = ...,
+        persons_exact: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "index", b"index", "settings", b"settings", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "collection_id", b"collection_id", "create_time", b"create_time", "estimated_faces", b"estimated_faces", "index", b"index", "settings", b"settings", "space", b"space", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "collection_id", b"collection_id", "create_time", b"create_time", "estimated_faces", b"estimated_faces", "estimated_persons", b"estimated_persons", "faces_exact", b"faces_exact", "index", b"index", "persons_exact", b"persons_exact", "settings", b"settings", "space", b"space", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -265,7 +265,8 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdatePerson(self, request, context):
-        """UpdatePerson changes a person's display_name. Safe to retry.
+        """UpdatePerson changes a person's display_name, labels and metadata. Safe to
+        retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -328,7 +329,8 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFaces(self, request, context):
-        """ListFaces pages through one person's faces, oldest first. Safe to retry.
+        """ListFaces pages through one person's faces, or those with one external_ref,
+        oldest first. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -93,7 +93,9 @@ class MatcherServiceStub:
     Safe to retry.
     """
     UpdatePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]
-    """UpdatePerson changes a person's display_name. Safe to retry."""
+    """UpdatePerson changes a person's display_name, labels and metadata. Safe to
+    retry.
+    """
     RenamePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.RenamePersonRequest, _matcher_pb2.RenamePersonResponse]
     """RenamePerson gives a person another id. Their faces, audit events and
     failed tries stay theirs. A second call answers PERSON_NOT_FOUND.
@@ -127,7 +129,9 @@ class MatcherServiceStub:
     them or none. Persons who do not exist are counted as 0. Safe to retry.
     """
     ListFaces: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]
-    """ListFaces pages through one person's faces, oldest first. Safe to retry."""
+    """ListFaces pages through one person's faces, or those with one external_ref,
+    oldest first. Safe to retry.
+    """
     GetFace: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetFaceRequest, _matcher_pb2.GetFaceResponse]
     """GetFace returns one face. Safe to retry."""
     UpdateFace: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdateFaceRequest, _matcher_pb2.UpdateFaceResponse]
@@ -214,7 +218,9 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     Safe to retry.
     """
     UpdatePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]  # type: ignore[assignment]
-    """UpdatePerson changes a person's display_name. Safe to retry."""
+    """UpdatePerson changes a person's display_name, labels and metadata. Safe to
+    retry.
+    """
     RenamePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.RenamePersonRequest, _matcher_pb2.RenamePersonResponse]  # type: ignore[assignment]
     """RenamePerson gives a person another id. Their faces, audit events and
     failed tries stay theirs. A second call answers PERSON_NOT_FOUND.
@@ -248,7 +254,9 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     them or none. Persons who do not exist are counted as 0. Safe to retry.
     """
     ListFaces: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]  # type: ignore[assignment]
-    """ListFaces pages through one person's faces, oldest first. Safe to retry."""
+    """ListFaces pages through one person's faces, or those with one external_ref,
+    oldest first. Safe to retry.
+    """
     GetFace: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetFaceRequest, _matcher_pb2.GetFaceResponse]  # type: ignore[assignment]
     """GetFace returns one face. Safe to retry."""
     UpdateFace: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdateFaceRequest, _matcher_pb2.UpdateFaceResponse]  # type: ignore[assignment]
@@ -380,7 +388,9 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.UpdatePersonRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.UpdatePersonResponse, _abc.Awaitable[_matcher_pb2.UpdatePersonResponse]]:
-        """UpdatePerson changes a person's display_name. Safe to retry."""
+        """UpdatePerson changes a person's display_name, labels and metadata. Safe to
+        retry.
+        """
 
     @_abc_1.abstractmethod
     def RenamePerson(
@@ -456,7 +466,9 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.ListFacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.ListFacesResponse, _abc.Awaitable[_matcher_pb2.ListFacesResponse]]:
-        """ListFaces pages through one person's faces, oldest first. Safe to retry."""
+        """ListFaces pages through one person's faces, or those with one external_ref,
+        oldest first. Safe to retry.
+        """
 
     @_abc_1.abstractmethod
     def GetFace(

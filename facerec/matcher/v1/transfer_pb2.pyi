@@ -7,6 +7,7 @@ from collections import abc as _abc
 from facerec.matcher.v1 import consistency_pb2 as _consistency_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
@@ -19,6 +20,56 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class Attributes(_message.Message):
+    """Attributes are a person's labels and metadata."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """labels are the labels, in the form of EnrollRequest."""
+
+    @_builtins.property
+    def metadata(self) -> _struct_pb2.Struct:
+        """metadata is the metadata, in the form of EnrollRequest."""
+
+    def __init__(
+        self,
+        *,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        metadata: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "metadata", b"metadata"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Attributes: _TypeAlias = Attributes  # noqa: Y015
 
 @_typing.final
 class FaceChunk(_message.Message):
@@ -34,6 +85,7 @@ class FaceChunk(_message.Message):
     EXTERNAL_REFS_FIELD_NUMBER: _builtins.int
     EXPIRE_TIMES_FIELD_NUMBER: _builtins.int
     FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
     encodings: _builtins.bytes
     """encodings are the vectors one after another, 128 little-endian float32
     numbers each, from -1000 to 1000: a row with others is refused. Unit:
@@ -68,6 +120,13 @@ class FaceChunk(_message.Message):
         than 64 different ones. Range: 0 to 10000 items, none or one per face.
         """
 
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attributes]:
+        """attributes are those of each face's person, who keeps labels of other keys,
+        and the metadata where it is unset or empty. An export has them with a person's first
+        face only. Range: 0 to 10000 items, none or one per face.
+        """
+
     def __init__(
         self,
         *,
@@ -77,10 +136,11 @@ class FaceChunk(_message.Message):
         external_refs: _abc.Iterable[_builtins.str] | None = ...,
         expire_times: _abc.Iterable[_timestamp_pb2.Timestamp] | None = ...,
         fingerprints: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Iterable[Global___Attributes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_names", b"display_names", "encodings", b"encodings", "expire_times", b"expire_times", "external_refs", b"external_refs", "fingerprints", b"fingerprints", "person_ids", b"person_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "display_names", b"display_names", "encodings", b"encodings", "expire_times", b"expire_times", "external_refs", b"external_refs", "fingerprints", b"fingerprints", "person_ids", b"person_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.quality import Quality
 from facerec.serving.middleware import call
+from matcher_service.api.converters.attributes import metadata_struct
 from matcher_service.domain.faces import (
     BoundingBox,
     Candidate,
@@ -38,7 +39,13 @@ def if_scores(value: T, withheld: U) -> T | U:
 
 def person_message(person: Person) -> pb.Person:
     """Build a person."""
-    message = pb.Person(person_id=person.person_id, display_name=person.display_name, face_count=person.faces)
+    message = pb.Person(
+        person_id=person.person_id,
+        display_name=person.display_name,
+        face_count=person.faces,
+        labels=person.attributes.labels,
+        metadata=metadata_struct(person.attributes),
+    )
     message.create_time.FromDatetime(person.create_time)
     message.update_time.FromDatetime(person.update_time)
     return message
@@ -145,6 +152,8 @@ def _candidate_message(candidate: Candidate) -> pb.Candidate:
         display_name=candidate.display_name,
         distance=if_scores(candidate.distance, None),
         face_id=if_scores(str(candidate.face_id), ""),
+        labels=candidate.attributes.labels if candidate.attributes else None,
+        metadata=metadata_struct(candidate.attributes) if candidate.attributes else None,
     )
 
 

@@ -58,6 +58,9 @@ def collection_message(collection: Collection) -> pb.Collection:
         estimated_faces=collection.estimated_faces,
         index=_index_message(collection.index),
         calibration_id=str(collection.calibration_id or ""),
+        estimated_persons=collection.estimated_persons,
+        faces_exact=collection.faces_exact,
+        persons_exact=collection.persons_exact,
     )
     message.create_time.FromDatetime(collection.create_time)
     message.update_time.FromDatetime(collection.update_time)

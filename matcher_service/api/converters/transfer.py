@@ -9,9 +9,11 @@ import numpy as np
 from facerec.contract import DIMENSIONS
 from facerec.matcher.v1 import transfer_pb2 as pb
 from matcher_service import caller_rights as rights
+from matcher_service.api.converters.attributes import attribute_change, metadata_struct
 from matcher_service.api.converters.requests import space
 from matcher_service.domain import ids
-from matcher_service.domain.errors import EncodingInvalid, OptionInvalid
+from matcher_service.domain.attributes import AttributeChange, Attributes
+from matcher_service.domain.errors import EncodingInvalid, MatcherError, OptionInvalid
 from matcher_service.transfer.chunks import Chunk, Header, Progress, Refused
 
 MAX_CHUNK_FACES = 10_000
@@ -74,6 +76,7 @@ def chunk(request: pb.ImportFacesRequest) -> Chunk:
         _column(message.external_refs, faces, "external_refs", ""),
         [_expire_time(time) for time in _column(message.expire_times, faces, "expire_times", None)],
         _column(message.fingerprints, faces, "fingerprints", ""),
+        [_attributes(each) for each in _column(message.attributes, faces, "attributes", None)],
     )
 
 
@@ -84,6 +87,17 @@ def _column(values: Sequence[Any], faces: int, name: str, missing: Any) -> list[
             field=f"chunk.{name}",
         )
     return list(values) or [missing] * faces
+
+
+def _attributes(message: pb.Attributes | None) -> AttributeChange | MatcherError:
+    """What to set on a face's person, or the error of the row. Empty metadata keeps the person's."""
+    if message is None:
+        return AttributeChange()
+    try:
+        given = attribute_change(message)
+    except OptionInvalid as error:
+        return OptionInvalid(error.message, field="attributes")
+    return AttributeChange(given.labels, metadata=given.metadata or None)
 
 
 def _expire_time(message: Any) -> datetime.datetime | None:
@@ -129,6 +143,11 @@ def export_message(space: str, faces: Chunk) -> pb.ExportFacesResponse:
         external_refs=faces.external_refs,
         fingerprints=faces.fingerprints,
     )
+    for change in faces.attributes:
+        assert isinstance(change, AttributeChange)
+        message.attributes.add(
+            labels=change.labels, metadata=metadata_struct(Attributes(metadata=change.metadata or ""))
+        )
     for time in faces.expire_times:
         added = message.expire_times.add()
         if time is not None:

@@ -33,7 +33,7 @@ IDS = {
     "source_person_tag",
 }
 # Of the collection: its name, and what is estimated or sampled.
-LEFT_OUT = {"collection_id", "estimated_faces", "recall"}
+LEFT_OUT = {"collection_id", "recall", "estimated_faces", "estimated_persons", "faces_exact", "persons_exact"}
 CLUSTERS = range(len(paired.CLUSTERS))
 
 
@@ -98,9 +98,15 @@ class Recorder:
         for options in ({}, {"max_candidates": 1}, {"max_candidates": 60}, {"exact_only": True}):
             await self.ask("Identify", pb.IdentifyRequest(probes=probes, **options))
         await self.ask("Identify", pb.IdentifyRequest(probes=probes, max_distance=0.45))
+        targets = list(map(paired.target, CLUSTERS))
+        for people in (targets[:1], targets):  # few, whose tries are counted, and more
+            chosen = pb.PersonFilter(person_ids=people)
+            request = pb.IdentifyRequest(probes=probes, filter=chosen, include_attributes=True)
+            await self.ask("Identify", request)
         for cluster in CLUSTERS:
             person = paired.target(cluster)
-            await self.ask("Verify", pb.VerifyRequest(person_id=person, probe=probes[cluster]))
+            claim = pb.VerifyRequest(person_id=person, probe=probes[cluster], include_attributes=True)
+            await self.ask("Verify", claim)
             listed = await self._as_admin("ListFaces", pb.ListFacesRequest(person_id=person))
             face_id = next(face.face_id for face in listed.faces if face.external_ref == "target")
             stored = pb.Probe(face_id=face_id)

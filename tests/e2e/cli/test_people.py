@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from facerec.client import MatcherClient
 from tests.e2e.cli.conftest import Prepared, Ran, Terminal
 
 CREW = ("--collection", "crew")
@@ -40,6 +41,51 @@ def test_a_person_is_renamed(terminal: Terminal) -> None:
     assert (renamed.code, renamed.json["person"]["display_name"]) == (0, "")
     unknown = terminal.run("people", "rename", "nobody", "X", *CREW, "--json")
     assert (unknown.code, unknown.json["error"]["reason"]) == (2, "PERSON_NOT_FOUND")
+
+
+@pytest.mark.usefixtures("crew")
+def test_labels_are_set_shown_listed_by_and_moved_by_an_export(
+    terminal: Terminal, sample_photos: Path, tmp_path: Path
+) -> None:
+    def listed(*options: object) -> list[str]:
+        persons = terminal.run("people", *options, *CREW, "--json").json["persons"]
+        return [person["person_id"] for person in persons]
+
+    enrolled = terminal.run("enroll", "ann", sample_photos / "obama2.jpg", "--label", "site=a", *CREW)
+    assert enrolled.code == 0
+    assert (
+        terminal.run("people", "set-labels", "ben", "site=b", "team=x=y", *CREW).out
+        == "ben: site=b, team=x=y\n"
+    )
+    changed = terminal.run("people", "set-labels", "ben", "--remove", "team", *CREW, "--json")
+    assert changed.json["person"]["labels"] == {"site": "b"}
+    assert (listed("--label", "site=a"), listed("--label", "site=a", "--label", "site=b")) == (
+        ["ann"],
+        ["ann", "ben"],
+    )
+    assert listed("--label", "site=a", "--label", "team=x") == []
+    with MatcherClient(terminal.matcher) as client:
+        client.update_person("ann", metadata={"shoe": 43}, display_name="Ann", collection_id="crew")
+    assert listed("--name", "An") == ["ann"]
+    shown = terminal.run("people", "show", "ann", *CREW).out.splitlines()
+    assert shown[:3] == ["ann (Ann): 2 faces", "labels: site=a", 'metadata: {"shoe": 43}']
+    assert terminal.run("people", *CREW).out.splitlines()[0].endswith("  labels")
+    for name in ("crew.npz", "crew.jsonl"):
+        file = tmp_path / name
+        assert terminal.run("export", file, *CREW).code == 0
+        terminal.run("collections", "create", f"copy-{file.suffix[1:]}")
+        copy = ("--collection", f"copy-{file.suffix[1:]}")
+        assert terminal.run("import", file, *copy).code == 0
+        persons = terminal.run("people", *copy, "--json").json["persons"]
+        assert [(each["labels"], each["metadata"]) for each in persons] == [
+            ({"site": "a"}, {"shoe": 43}),
+            ({}, {}),
+            ({"site": "b"}, {}),
+        ]
+        terminal.run("collections", "delete", copy[1], "--yes")
+    refused = terminal.run("people", "set-labels", "ben", "site", *CREW)
+    assert (refused.code, refused.err) == (2, "error: site is no label: write KEY=VALUE, as in site=berlin\n")
+    assert terminal.run("people", "set-labels", "ben", *CREW).code == 2
 
 
 @pytest.mark.usefixtures("crew")

@@ -12,6 +12,7 @@ from unittest import mock
 
 import asyncpg
 import numpy as np
+from google.protobuf import struct_pb2
 
 from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
@@ -72,7 +73,9 @@ def attack(*, short: bool) -> list[CheckResult]:
 
 def _has_all_kinds(found: remains.Remains) -> bool:
     """Whether the search finds what it looks for, in the tables that hold it."""
-    return {"encoding", "half centroid", "sketch", "axis"} <= {what for _, what in found.persons}
+    return {"encoding", "half centroid", "sketch", "axis", "label", "metadata"} <= {
+        what for _, what in found.persons
+    }
 
 
 async def search(folder: Path, people: int) -> Search:
@@ -129,12 +132,19 @@ async def _fill(matcher: RunningMatcher, faces: Any, ids: Sequence[str], gone: S
                     person_ids=[ids[number // PHOTOS] for number in numbers],
                     display_names=[f"Doe, Bearer {number // PHOTOS:05}" for number in numbers],
                     external_refs=[f"file {number:06} of photos" for number in numbers],
+                    attributes=[_attributes(number // PHOTOS) for number in numbers],
                 )
             )
 
     await matcher.stub.ImportFaces(parts())
     for each in gone:
         await matcher.stub.Enroll(_request(each, faces[PHOTOS * ids.index(each)]))
+
+
+def _attributes(number: int) -> tb.Attributes:
+    metadata = struct_pb2.Struct()
+    metadata.update({"note": f"allergic to {number:05}"})
+    return tb.Attributes(labels={"badge": f"badge of bearer {number:05}"}, metadata=metadata)
 
 
 def _request(name: str, face: Any) -> pb.EnrollRequest:

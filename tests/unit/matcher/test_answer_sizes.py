@@ -4,13 +4,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
 
 from facerec.matcher.v1 import audit_pb2, matcher_pb2, review_pb2
 from matcher_service.api import decision_servicer, person_servicer
 from matcher_service.api.converters import requests
 from matcher_service.domain import ids
+from matcher_service.domain.attributes import (
+    MAX_LABELS,
+    MAX_METADATA_BYTES,
+    MAX_VALUE_CHARACTERS,
+    metadata_text,
+)
 from matcher_service.persons.export import PART_ROWS
+from matcher_service.persons.repository import PAGE_ATTRIBUTE_BYTES
 
 DEFAULT_BYTES = 4 * 1024 * 1024
 WIDEST = "\N{GRINNING FACE}"  # 4 bytes of UTF-8, as many as a character has
@@ -31,6 +40,12 @@ def longest(kind: type[Message]) -> Message:
     """A message with every field at its longest, texts of other names at 256 bytes."""
     message: Any = kind()
     for field in message.DESCRIPTOR.fields:
+        if field.message_type is not None and field.message_type.full_name.startswith(
+            "google.protobuf.Struct"
+        ):
+            continue  # as large as many labels: pages are bounded by both
+        if field.name == "labels":
+            continue
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
             getattr(message, field.name).update({f"{place:032}": 100 * "x" for place in range(SETTINGS)})
         elif field.message_type is not None and not field.is_repeated:
@@ -73,6 +88,19 @@ def test_every_list_of_the_contract_is_measured() -> None:
 def item_of(kind: type[Message], field: str) -> Message:
     item: Any = kind.DESCRIPTOR.fields_by_name[field].message_type
     return longest(item._concrete_class)
+
+
+def test_a_page_of_people_ends_before_their_attributes_exceed_the_rest() -> None:
+    """A page ends after the person who exceeds the bound, of which metadata counts six times."""
+    metadata = Struct()
+    metadata.update({"a": [0] * (MAX_METADATA_BYTES // 2 - 4)})
+    assert metadata_text(MessageToDict(metadata), "")
+    person: Any = matcher_pb2.Person(metadata=metadata)
+    for number in range(MAX_LABELS):
+        person.labels[f"{number:063}"] = MAX_VALUE_CHARACTERS * WIDEST
+    assert metadata.ByteSize() <= 6 * MAX_METADATA_BYTES
+    people = item_of(matcher_pb2.ListPersonsResponse, "persons").ByteSize() * ids.MAX_PAGE_SIZE
+    assert people + PAGE_ATTRIBUTE_BYTES + person.ByteSize() <= DEFAULT_BYTES
 
 
 @pytest.mark.parametrize(("kind", "field"), LISTS, ids=lambda each: getattr(each, "__name__", each))

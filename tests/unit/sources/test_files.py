@@ -1,5 +1,6 @@
 """Files are read as they were when opened, and a file without encodings is refused at once."""
 
+import csv
 import json
 import os
 import threading
@@ -14,7 +15,7 @@ import pytest
 from facerec.sources import files
 from facerec.sources.budget import BASE_BYTES, MAX_LOADED_FILE_BYTES, Budget
 from facerec.sources.errors import SourceRefused
-from facerec.sources.rows import Row
+from facerec.sources.rows import Row, batches
 
 VECTORS = np.random.default_rng(0).random((5000, 128)).astype(np.float32)
 
@@ -45,6 +46,30 @@ def test_a_link_to_itself_and_a_folder_are_no_files(tmp_path: Path, format: str)
         rows(tmp_path / "loop", format)
     with pytest.raises(SourceRefused):
         rows(tmp_path, format)
+
+
+def test_labels_and_metadata_are_read_as_objects_or_their_text_and_end_a_batch(tmp_path: Path) -> None:
+    record = {"person_id": "p", "encoding": VECTORS[0].tolist()}
+    given = {"labels": {"site": "a"}, "metadata": {"note": ["é", 1]}}
+    (tmp_path / "a.jsonl").write_text(json.dumps(record | given))
+    head = ["person_id", "encoding", "labels", "metadata"]
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([head, ["p", *(json.dumps((record | given)[name]) for name in head[1:])]])
+    for path in (tmp_path / "a.jsonl", tmp_path / "a.csv"):
+        (row,) = rows(path)
+        assert (row.labels, row.metadata) == (given["labels"], given["metadata"])
+    refused: list[tuple[str, ...]] = []
+    for field, value in (
+        ("labels", {"a": 1}),
+        ("labels", [1]),
+        ("metadata", "{"),
+        ("metadata", {"a": "x" * 2**15}),
+    ):
+        (tmp_path / "a.jsonl").write_text(json.dumps(record | {field: value}))
+        assert not list(files.rows(tmp_path / "a.jsonl", "jsonl", lambda *said: refused.append(said)))
+    assert [field for _, field, _ in refused] == ["labels", "labels", "metadata", "metadata"]
+    large = Row("line 1", "p", VECTORS[0], metadata={"a": "x" * 2**14}, attribute_bytes=2**14)
+    assert [len(batch.faces) for batch in batches([large] * 10)] == [7, 3]
 
 
 def test_a_file_changed_while_it_is_read_is_refused_at_its_end(tmp_path: Path) -> None:
