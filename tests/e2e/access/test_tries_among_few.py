@@ -1,0 +1,96 @@
+"""A search among few people is a try against each of them, for callers whose tries are counted."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import asyncpg
+import grpc.aio
+import pytest
+
+from facerec.errors import Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service.identification.failed_tries import MAX_COUNTED_PERSONS
+from tests.e2e.access.conftest import bearer, entry
+from tests.e2e.access.test_failed_tries import FAR, MAY, NEAR, tries
+from tests.e2e.matcher.requests import Vector, encoding, enroll, refused
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.vector_encoder import picture, vector_encoder
+
+FEW = [f"p{number:02}" for number in range(MAX_COUNTED_PERSONS)]
+
+
+@pytest.fixture
+async def matcher(
+    start_matcher: StartMatcher, database_url: str, keys_file: Callable[..., Path]
+) -> RunningMatcher:
+    """A matcher with one person more than few, all with one face, and whose pictures are vectors."""
+    keys = keys_file(
+        entry("admin", "a", ["admin"]),
+        entry("held", "h", ["verify", "identify"], MAY + "scores = true\nfailed_tries_per_day = 2"),
+        entry("camera", "c", ["identify"], "failed_tries_per_day = 3"),
+    )
+    running = await start_matcher(database_url, keys_file=keys)
+    for person_id in (*FEW, "other"):
+        await running.stub.Enroll(
+            enroll(person_id, encoding(NEAR), labels={"site": "a"}), metadata=bearer("a")
+        )
+    return running
+
+
+async def found(
+    matcher: RunningMatcher, vectors: Sequence[Vector], people: Sequence[str], key: str = "h"
+) -> list[list[str]]:
+    """Whom searches among people find."""
+    probes = [encoding(vector) if key == "h" else pb.Probe(image=picture(vector)) for vector in vectors]
+    request = pb.IdentifyRequest(probes=probes, filter=pb.PersonFilter(person_ids=people), max_candidates=20)
+    answer = await matcher.stub.Identify(request, metadata=bearer(key))
+    return [[each.person_id for each in face.candidates] for face in answer.faces]
+
+
+async def test_each_search_that_finds_somebody_not_is_a_failed_try_against_them(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    assert await found(matcher, [FAR, FAR], FEW) == [[], []]
+    assert await tries(administrator) == [("held", 24.0)] * MAX_COUNTED_PERSONS
+    for vector in (NEAR, FAR):
+        with refused(Reason.RATE_LIMITED):
+            await found(matcher, [vector], FEW[:1])
+    claim = pb.VerifyRequest(person_id=FEW[0], probe=encoding(NEAR))
+    with refused(Reason.RATE_LIMITED):
+        await matcher.stub.Verify(claim, metadata=bearer("h"))
+    # By label it is everybody, one more than few: as a search among all people it counts nothing.
+    by_label = pb.PersonFilter(labels={"site": pb.LabelValues(values=["a"])})
+    request = pb.IdentifyRequest(probes=[encoding(NEAR)], filter=by_label, max_candidates=20)
+    (face,) = (await matcher.stub.Identify(request, metadata=bearer("h"))).faces
+    assert [each.person_id for each in face.candidates] == sorted([*FEW, "other"])
+    assert await tries(administrator) == [("held", 24.0)] * MAX_COUNTED_PERSONS
+
+
+async def test_a_refused_search_counts_nothing_and_a_match_what_a_match_of_verify_does(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    claim = pb.VerifyRequest(person_id=FEW[3], probe=encoding(FAR))
+    for _ in range(2):
+        assert not (await matcher.stub.Verify(claim, metadata=bearer("h"))).match
+    with refused(Reason.RATE_LIMITED):
+        await found(matcher, [FAR], FEW)
+    assert await tries(administrator) == [("held", 24.0)]
+    assert await found(matcher, [NEAR], FEW[:2]) == [FEW[:2]]
+    assert await tries(administrator) == [("held", 0.6), ("held", 0.6), ("held", 24.0)]
+
+
+async def test_pictures_without_scores_are_counted_too_and_searches_at_once_as_one_after_another(
+    start_matcher: StartMatcher,
+    database_url: str,
+    keys_file: Callable[..., Path],
+    administrator: asyncpg.Connection,
+    matcher: RunningMatcher,
+) -> None:
+    keys = keys_file(entry("camera", "c", ["identify"], "failed_tries_per_day = 3"))
+    async with vector_encoder() as address:
+        cameras = await start_matcher(database_url, keys_file=keys, encoder_address=address)
+        assert await found(cameras, [NEAR, FAR], [*FEW[:2], "nobody"], "c") == [FEW[:2], []]
+        assert await tries(administrator) == [("camera", 8.0)] * 2
+        with pytest.raises(grpc.aio.AioRpcError):
+            await found(cameras, [FAR] * 8, FEW[:2], "c")
+        assert await tries(administrator) == [("camera", 24.0)] * 2
