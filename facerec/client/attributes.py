@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from facerec.client.failures import option_invalid
 from facerec.matcher import v1
+from facerec.structs import struct_fields
 
 Labels: TypeAlias = Mapping[str, str]
 """A person's labels: texts by keys, by which persons can be searched."""
@@ -44,7 +44,7 @@ def metadata_struct(metadata: Metadata | None, field: str = "metadata") -> Struc
 
 def metadata_of(message: HasMetadata) -> dict[str, Any]:
     """The metadata of a message; empty for none."""
-    return MessageToDict(message.metadata)
+    return struct_fields(message.metadata)
 
 
 def person_filter(labels: LabelFilter | None, person_ids: Sequence[str]) -> v1.PersonFilter | None:

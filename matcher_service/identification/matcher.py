@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import itertools
 from collections.abc import Sequence
 
 from facerec.serving.middleware import call
@@ -206,24 +205,20 @@ class Matcher:
         self, collection_id: str, answers: Sequence[Identification], max_staleness: float | None
     ) -> list[Identification]:
         """The answers with the attributes of the first MAX_WITH_ATTRIBUTES candidates."""
-        found = [candidate for answer in answers for candidate in answer.candidates]
-        persons = {candidate.person_id for candidate in found[:MAX_WITH_ATTRIBUTES]}
+        found = [each for answer in answers for each in answer.candidates][:MAX_WITH_ATTRIBUTES]
+        persons = list({each.person_id for each in found})
         attributes = await self._repository.read_attributes(
-            collection_id, list(persons), max_staleness=max_staleness
+            collection_id, persons, max_staleness=max_staleness
         )
-        detailed = iter(
-            [
-                *(
-                    dataclasses.replace(each, attributes=attributes.get(each.person_id))
-                    for each in found[:MAX_WITH_ATTRIBUTES]
-                ),
-                *found[MAX_WITH_ATTRIBUTES:],
+        left, complete = MAX_WITH_ATTRIBUTES, list[Identification]()
+        for answer in answers:
+            first, others = answer.candidates[:left], answer.candidates[left:]
+            left -= len(first)
+            detailed = [
+                dataclasses.replace(each, attributes=attributes.get(each.person_id)) for each in first
             ]
-        )
-        return [
-            dataclasses.replace(answer, candidates=list(itertools.islice(detailed, len(answer.candidates))))
-            for answer in answers
-        ]
+            complete.append(dataclasses.replace(answer, candidates=[*detailed, *others]))
+        return complete
 
     async def _resolve(
         self, probes: Sequence[Probe], all_faces: bool, min_face_pixels: int

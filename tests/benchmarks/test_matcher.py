@@ -9,7 +9,18 @@ import grpc.aio
 import numpy as np
 import pytest
 
-from tests.benchmarks.matcher import changes, decisions, exact, flood, growth, identify, peers, shared, verify
+from tests.benchmarks.matcher import (
+    changes,
+    decisions,
+    exact,
+    filters,
+    flood,
+    growth,
+    identify,
+    peers,
+    shared,
+    verify,
+)
 from tests.benchmarks.matcher.calls import Calls
 from tests.benchmarks.matcher.cores import Cores
 from tests.benchmarks.matcher.stage import Stage, connected, put_dataset, running_matcher
@@ -69,6 +80,12 @@ async def test_verify_and_the_empty_handler_answer(stage: Stage) -> None:
 async def test_searches_that_share_a_scan_are_measured_beside_one(stage: Stage) -> None:
     table = await shared.run(stage, rounds=1, seconds=0.2)
     assert [row[0] for row in table.rows[:2]] == ["one scan as before, 0.41", "1 alone, 0.41"]
+
+
+async def test_searches_among_some_are_measured_and_decided_as_numpy_does(stage: Stage) -> None:
+    table = await filters.run(stage, probes=2)
+    assert [row[1] for row in table.rows] == ["2,000", "1,000", "200", "20", "2", "1", "10", "100", "1,000"]
+    assert {row[-1] for row in table.rows} == {"0 of 4"}
 
 
 async def test_a_flood_is_answered_or_refused_and_nothing_else(stage: Stage) -> None:

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.struct_pb2 import Struct
 
 from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.structs import struct_fields
 from matcher_service.domain import ids
 from matcher_service.domain.attributes import (
     MAX_LABELS,
@@ -23,7 +24,6 @@ from matcher_service.domain.faces import PersonChange
 
 MAX_FILTER_VALUES = 16
 MAX_FILTER_PERSONS = 1000
-MAX_EXACT_WHOLE = 2**53  # whole numbers up to this are written without a fraction
 CHANGEABLE = ("display_name", "labels", "metadata")  # of a person
 
 
@@ -118,25 +118,4 @@ def metadata_struct(attributes: Attributes) -> Struct | None:
 
 
 def _metadata(message: Struct, field: str) -> str:
-    return metadata_text(_fields(message), field)
-
-
-def _fields(message: Struct) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in message.fields.items()}
-
-
-def _plain(value: Value) -> Any:
-    match value.WhichOneof("kind"):
-        case "number_value":
-            number = value.number_value
-            return int(number) if number.is_integer() and abs(number) < MAX_EXACT_WHOLE else number
-        case "string_value":
-            return value.string_value
-        case "bool_value":
-            return value.bool_value
-        case "struct_value":
-            return _fields(value.struct_value)
-        case "list_value":
-            return [_plain(item) for item in value.list_value.values]
-        case _:
-            return None
+    return metadata_text(struct_fields(message), field)

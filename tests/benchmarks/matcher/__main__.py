@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.benchmarks.matcher import (
     changes,
     decisions,
+    filters,
     flood,
     growth,
     identify,
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Stage], Awaitable[Table]]] = {
     "shared": shared.run,
     "standbys": standbys.run,
     "pooled": pooled.run,
+    "filters": filters.run,
 }
 PHOTOS = 2
 

@@ -39,7 +39,7 @@ def test_collections_are_created_shown_changed_listed_and_erased(
     shown = terminal.run("collections", "show", "lab", "--json").json["collection"]
     assert (shown["settings"]["verify_threshold"], shown["index"]["ready"]) == (0.4, False)
     shown = terminal.run("collections", "show", "lab").out
-    assert shown.startswith("lab (Lab): about ")
+    assert shown.startswith("lab (Lab): 1 person, 1 face\n")
     values = dict(re.split(r"\s{2,}", line.strip()) for line in shown.splitlines()[4:] if line.strip())
     assert (values["retention"], values["index"]) == ("90d", "none")
     assert (values["duplicates"], values["verify threshold"]) == ("allow within 0.500", "0.400")

@@ -145,8 +145,7 @@ REFUSED: list[tuple[str, Any, Reason, str]] = [
     ),
     ("Enroll", enroll("ann"), Reason.OPTION_INVALID, "items"),
     ("Enroll", enroll("ann", PROBE, display_name="\0"), Reason.OPTION_INVALID, "display_name"),
-    ("UpdatePerson", pb.UpdatePersonRequest(person_id="ann"), Reason.OPTION_INVALID, "display_name"),
-    ("ListPersons", pb.ListPersonsRequest(page_size=1001), Reason.OPTION_INVALID, "page_size"),
+    ("UpdatePerson", pb.UpdatePersonRequest(person_id="ann"), Reason.OPTION_INVALID, "update_mask"),
     ("UpdateFace", pb.UpdateFaceRequest(face_id=NO_FACE), Reason.OPTION_INVALID, "update_mask"),
     (
         "UpdateFace",

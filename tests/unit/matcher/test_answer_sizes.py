@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from facerec.matcher.v1 import audit_pb2, matcher_pb2, review_pb2
+from facerec.structs import struct_fields
 from matcher_service.api import decision_servicer, person_servicer
 from matcher_service.api.converters import requests
 from matcher_service.domain import ids
@@ -94,7 +94,7 @@ def test_a_page_of_people_ends_before_their_attributes_exceed_the_rest() -> None
     """A page ends after the person who exceeds the bound, of which metadata counts six times."""
     metadata = Struct()
     metadata.update({"a": [0] * (MAX_METADATA_BYTES // 2 - 4)})
-    assert metadata_text(MessageToDict(metadata), "")
+    assert metadata_text(struct_fields(metadata), "")
     person: Any = matcher_pb2.Person(metadata=metadata)
     for number in range(MAX_LABELS):
         person.labels[f"{number:063}"] = MAX_VALUE_CHARACTERS * WIDEST
