@@ -51,7 +51,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         """Find the persons whose faces are near the probes."""
         ids.count(len(request.probes), "probes", 1, MAX_PROBES)
         most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
-        most_asked = MAX_DETAILED_CANDIDATES if request.include_attributes else MAX_CANDIDATES
+        allowed = MAX_DETAILED_CANDIDATES if request.include_attributes else MAX_CANDIDATES
         probes = [
             requests.probe(probe, f"probes[{i}]", searched=True) for i, probe in enumerate(request.probes)
         ]
@@ -65,7 +65,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             ids.collection_id(request.collection_id),
             probes,
             max_distance=_max_distance(request),
-            max_candidates=ids.count(most, "max_candidates", 1, most_asked),
+            max_candidates=ids.count(most, "max_candidates", 1, allowed),
             all_faces=request.all_faces,
             exact_only=request.exact_only,
             min_face_pixels=ids.count(request.min_face_pixels, "min_face_pixels", 0, MAX_FACE_PIXELS),

@@ -62,6 +62,22 @@ async def test_a_partition_has_one_name_in_sql_and_in_python(database: Database)
                 assert len(name) < 64
 
 
+async def test_a_new_collections_tables_have_the_indexes_of_one_that_was_migrated(database: Database) -> None:
+    async with database.session() as session:
+        indexes: dict[str, set[str]] = {}
+        for collection_id in ("default", OTHER):
+            names = [partition_name(parent, collection_id) for parent in PARENTS]
+            rows = await session.connection.fetch(
+                "SELECT tablename, regexp_replace(indexdef, '^.* USING ', '') AS over FROM pg_indexes"
+                " WHERE schemaname = 'facerec' AND tablename = ANY ($1)",
+                names,
+            )
+            indexes[collection_id] = {f"{row['tablename'].split('_')[0]}: {row['over']}" for row in rows}
+    assert indexes["default"] == indexes[OTHER]
+    (labels,) = (index for index in indexes[OTHER] if "labels" in index)
+    assert "gin (labels jsonb_path_ops) WITH (fastupdate=off) WHERE (labels <> " in labels
+
+
 async def test_every_statement_can_be_prepared_by_the_serving_role(database: Database) -> None:
     async with database.session() as session:
         for name in load():
@@ -260,6 +276,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         lists_share=1.0,
         acceptance_share=1.0,
         by_id=False,
+        labels_path=None,
     )
     assert f"Seq Scan on {face} f" in identify
     review = review_of([1, 2, 3], max_rows=101)

@@ -62,10 +62,10 @@ async def run(stage: Stage, *, probes: int = 60) -> Table:
     ]
     kinds = [kind for kind in kinds if kind.ids <= everybody]
     genuine = stage.dataset.genuine(probes, draw=7)
-    strangers = stage.dataset.non_mated(probes, draw=7)
+    unenrolled = stage.dataset.non_mated(probes, draw=7)
     for number in range(probes):
         among = int(genuine.people[number])
-        for group, vector in (("enrolled", genuine.encodings[number]), ("unenrolled", strangers[number])):
+        for group, vector in (("enrolled", genuine.encodings[number]), ("unenrolled", unenrolled[number])):
             distances = np.linalg.norm(stage.faces.encodings.astype(float) - vector.astype(float), axis=1)
             for kind in kinds:
                 request = calls.identify(vector, max_candidates=1)

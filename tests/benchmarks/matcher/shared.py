@@ -77,6 +77,7 @@ async def aggregating(url: str) -> AsyncIterator[Callable[[Vectors, float], Awai
                 lists_share=1.0,
                 acceptance_share=1.0,
                 by_id=False,
+                labels_path=None,
             )
 
         yield scan
