@@ -5,9 +5,12 @@ point where the answer changes is an equation about the template. So sending vec
 caller with `encodings` but without `scores` is answered only where failed tries are counted: by Verify, and
 for the duplicates of its own enrollments. A stored face named by its id may be one that the caller chose, or
 a copy of another person's, so it requires `scores`.
+
+A key may be limited to people with some labels: for its caller, others are as if they were not enrolled.
 """
 
 from facerec.serving.middleware import call
+from matcher_service.domain.attributes import PersonFilter
 from matcher_service.domain.errors import EncodingsNotPermitted, ScoresWithheld
 from matcher_service.domain.faces import Photo, Probe
 
@@ -43,6 +46,24 @@ def check_may_see_scores(field: str) -> None:
             "leave it out, or have `scores = true` set on the key",
             field=field,
         )
+
+
+def check_may_name_face(field: str) -> None:
+    """Raises ScoresWithheld if a stored face named by its id may be of a person the caller may not find."""
+    if call.caller_labels():
+        raise ScoresWithheld(
+            "this key is limited to people with its labels, and a stored face may be of others: send the "
+            "image or the encoding",
+            field=field,
+        )
+
+
+def findable(chosen: PersonFilter) -> PersonFilter:
+    """The people of a filter whom the caller may find, by the labels of its key."""
+    labels = dict(chosen.labels)
+    for key, values in call.caller_labels().items():
+        labels[key] = tuple(value for value in labels.get(key, values) if value in values)
+    return PersonFilter(labels, chosen.person_ids)
 
 
 def allows_hill_climbing(probe: Probe) -> bool:

@@ -11,7 +11,7 @@ from matcher_service.api.converters.attributes import metadata_struct, person_fi
 from matcher_service.domain import ids
 from matcher_service.domain.attributes import Attributes
 from matcher_service.domain.errors import OptionInvalid
-from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, Matcher
+from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, EVERYBODY, Matcher
 
 MAX_PROBES = 16
 MAX_CANDIDATES = 100
@@ -33,6 +33,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             requests.probe(request.probe, "probe"),
             _max_distance(request),
             include_attributes=request.include_attributes,
+            among=rights.findable(EVERYBODY),
         )
         attributes = verification.attributes or Attributes()
         return pb.VerifyResponse(
@@ -71,7 +72,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             min_face_pixels=ids.count(request.min_face_pixels, "min_face_pixels", 0, MAX_FACE_PIXELS),
             scores=call.may_see_scores(),
             include_attributes=request.include_attributes,
-            chosen=person_filter(request.filter),
+            chosen=rights.findable(person_filter(request.filter)),
             max_staleness=requests.max_staleness(request.consistency, self._max_staleness_seconds),
         )
         faces = [answers.identified_message(each) for each in found]

@@ -62,13 +62,20 @@ class Matcher:
         max_distance: float | None,
         *,
         include_attributes: bool = False,
+        among: PersonFilter = EVERYBODY,
     ) -> Verification:
         """Decide whether a face is the person's; a match has the person's attributes if they are included.
+
+        A person whom `among` does not select is as one who is not enrolled.
 
         Raises PersonNotFound, FaceNotFound, ModelMismatch, and TriesExhausted for callers whose tries are
         counted.
         """
         face = await single_face(self._encoder, probe)
+        if among:
+            keys, _ = await self._search.narrow(collection_id, PersonFilter(among.labels, (person_id,)))
+            if not keys:
+                raise _not_found()
         per_day = call.failed_tries_per_day()
         found = (
             await self._repository.verify(collection_id, person_id, face.face)
@@ -233,13 +240,17 @@ class Matcher:
         ]
 
 
+def _not_found() -> PersonNotFound:
+    return PersonNotFound("the collection has no person with this id", field="person_id")
+
+
 def _verification(
     found: VerifyResult, probe: Probe, face: ResolvedProbe, max_distance: float | None
 ) -> Verification:
     """Decide from the statement's result. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
     check_space(face.face, probe, found.space)
     if not found.person_found:
-        raise PersonNotFound("the collection has no person with this id", field="person_id")
+        raise _not_found()
     if not found.probe_found:
         raise stored_face_not_found(probe)
     if found.face_id is None or found.distance is None:

@@ -69,6 +69,8 @@ class Search:
         """
         if not chosen:
             return None, None
+        if not all(chosen.labels.values()):  # none of the values asked for may be found by the caller
+            return [], None
         async with self._database.index_session(collection_id, max_staleness=max_staleness) as session:
             keys = await select_persons(session, chosen.conditions, MAX_LOOKED_UP)
         return (None, chosen.path) if keys is None else (keys, None)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facerec.cli.terminal import output
+from facerec.cli.terminal.labels import label_filter
 from facerec.cli.terminal.options import Json
 
 PREFIX = "fr_"  # recognized by secret scanners, and by people
@@ -28,6 +29,13 @@ def new(
     collection: Annotated[
         list[str] | None,
         typer.Option("--collection", metavar="ID", help="Only for this collection; may be repeated."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Only for people with this label; several values of a key: any of them. May be repeated.",
+        ),
     ] = None,
     scores: Annotated[bool, typer.Option("--scores", help="Let it see distances.")] = False,
     encodings: Annotated[
@@ -63,6 +71,9 @@ def new(
     ]
     if collection:
         lines.append(f"collections = [{', '.join(map(_text, collection))}]")
+    if labels := label_filter(label):
+        each = (f"{_text(key)} = [{', '.join(map(_text, values))}]" for key, values in labels.items())
+        lines.append(f"labels = {{ {', '.join(each)} }}")
     if scores:
         lines.append("scores = true")
     if encodings:

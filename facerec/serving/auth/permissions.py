@@ -5,6 +5,7 @@ name = "entrance"                  # the caller's name in logs and the audit
 sha256 = "2c26b46b68ffc68f..."     # of the key, 64 hexadecimal characters
 roles = ["verify"]
 collections = ["staff"]            # all if not set
+labels = { site = ["berlin"] }     # only people who have one of the values of each; all if not set
 scores = false                     # may see distances in answers
 encodings = false                  # may send vectors to the matcher, not only images
 expires = 2027-06-30T00:00:00Z     # never if not set
@@ -21,6 +22,7 @@ import datetime
 import enum
 import functools
 import tomllib
+import unicodedata
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +39,14 @@ TRIES_WITH_IMAGES = 50.0
 CollectionId = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
+LabelKey = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+LabelValue = Annotated[
+    str,
+    pydantic.AfterValidator(lambda text: unicodedata.normalize("NFC", text)),
+    pydantic.StringConstraints(max_length=128),
+]
+
+
 class Role(enum.StrEnum):
     """A role of a caller; `admin` includes all others."""
 
@@ -48,6 +58,9 @@ class Role(enum.StrEnum):
     ADMIN = "admin"  # create and erase collections, export everything, read the audit
 
 
+LIMITED_ROLES = {Role.ENCODE, Role.VERIFY, Role.IDENTIFY}  # whose methods respect a caller's labels
+
+
 class Credential(pydantic.BaseModel):
     """An entry of the keys file: a key or certificate, and its permissions."""
 
@@ -56,12 +69,24 @@ class Credential(pydantic.BaseModel):
     name: Name
     roles: frozenset[Role] = pydantic.Field(min_length=1)
     collections: frozenset[CollectionId] | None = pydantic.Field(None, min_length=1)
+    labels: dict[LabelKey, Annotated[tuple[LabelValue, ...], pydantic.Field(min_length=1, max_length=16)]] = (
+        pydantic.Field(default_factory=dict, max_length=32)
+    )
     scores: bool = False
     encodings: bool = False
     expires: pydantic.AwareDatetime | None = None
     probes_per_second: float | None = pydantic.Field(None, gt=0, le=1_000_000)
     burst: int | None = pydantic.Field(None, ge=1, le=1_000_000)
     failed_tries_per_day: float | None = pydantic.Field(None, gt=0, le=1_000_000)
+
+    @pydantic.model_validator(mode="after")
+    def _check_limited(self) -> "Credential":
+        if self.labels and not self.roles <= LIMITED_ROLES:
+            raise ValueError(
+                "an entry with labels may have the roles encode, verify and identify: methods of others are "
+                "not limited by labels"
+            )
+        return self
 
     @functools.cached_property
     def caller(self) -> Caller:
@@ -72,7 +97,7 @@ class Credential(pydantic.BaseModel):
         tries = self.failed_tries_per_day
         if tries is None and not scores:
             tries = TRIES_WITH_ENCODINGS if encodings else TRIES_WITH_IMAGES
-        return Caller(self.name, scores, self.collections, encodings, tries, is_admin)
+        return Caller(self.name, scores, self.collections, encodings, tries, is_admin, self.labels)
 
     def permits(self, role: Role) -> bool:
         """Whether the caller has this role."""

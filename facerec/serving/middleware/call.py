@@ -4,7 +4,7 @@ import contextvars
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from facerec.serving.middleware.caller import ANYBODY
@@ -201,6 +201,12 @@ def failed_tries_per_day() -> float | None:
     """How many failed tries a day the caller has against one person; None for no limit."""
     call = _call.get()
     return call.caller.failed_tries_per_day if call else None
+
+
+def caller_labels() -> Mapping[str, Sequence[str]]:
+    """The labels, with their values, of the people whom the caller may find; empty for all people."""
+    call = _call.get()
+    return call.caller.labels if call else {}
 
 
 def charge(total: float) -> None:

@@ -6,6 +6,7 @@ required all callers are ANYBODY, and only limits tell them apart, by their host
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Caller:
         encodings: Whether it may send vectors.
         failed_tries_per_day: How many failed tries it has against one person; None for no limit.
         is_admin: Whether it has the role admin.
+        labels: Which people it may find: those with one of the values of each label; empty for all.
     """
 
     name: str = ""
@@ -27,6 +29,7 @@ class Caller:
     encodings: bool = True
     failed_tries_per_day: float | None = None
     is_admin: bool = True
+    labels: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict, hash=False)
 
 
 ANYBODY = Caller()

@@ -35,6 +35,8 @@ def probe(message: pb.Probe, field: str, *, searched: bool = False) -> Probe:
         rights.check_may_send_encoding(f"{field}.encoding")
     if kind == "face_id" or (searched and kind == "encoding"):
         rights.check_may_search_by_vector(f"{field}.{kind}")
+    if kind == "face_id":
+        rights.check_may_name_face(f"{field}.face_id")
     match kind:
         case "encoding":
             return Probe(encoding(message.encoding, f"{field}.encoding"), field)
