@@ -53,6 +53,9 @@ class MatcherServiceStub:
     in the order of their ids, and a limit or setting by which a distance could
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
+    A caller whose key is limited to labels finds only people who have them: for
+    it others are not enrolled, and a probe's face_id is refused as NOT_PERMITTED.
+
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
@@ -181,6 +184,9 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     in the order of their ids, and a limit or setting by which a distance could
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
+    A caller whose key is limited to labels finds only people who have them: for
+    it others are not enrolled, and a probe's face_id is refused as NOT_PERMITTED.
+
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
@@ -304,6 +310,9 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     within the threshold in force. What would reveal more is unset, people come
     in the order of their ids, and a limit or setting by which a distance could
     be found is refused as NOT_PERMITTED; the fields concerned say so.
+
+    A caller whose key is limited to labels finds only people who have them: for
+    it others are not enrolled, and a probe's face_id is refused as NOT_PERMITTED.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the

@@ -230,7 +230,7 @@ def test_the_keys_new_command_prints_a_valid_entry_of_the_file(
     keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = "--role verify --role identify --collection staff --scores --encodings --days 30"
-    options += " --probes-per-second 5 --failed-tries-per-day 2.5"
+    options += " --probes-per-second 5 --failed-tries-per-day 2.5 --label site.x=a --label site.x=b"
     assert main(["keys", "new", "door-7", *options.split()]) == 0
     output = capsys.readouterr()
     key = output.err.split()[-1]
@@ -241,6 +241,7 @@ def test_the_keys_new_command_prints_a_valid_entry_of_the_file(
     assert (made.scores, made.encodings) == (True, True)
     assert (made.probes_per_second, made.failed_tries_per_day) == (5, 2.5)
     assert set(made.collections or ()) == {"staff"}
+    assert made.labels == {"site.x": ("a", "b")}
     assert made.expires is not None
     assert 29 < (made.expires - datetime.datetime.now(datetime.UTC)).days + 1 <= 30
     assert main(["keys", "new", "door", "--role", "everything"]) == 2
