@@ -38,7 +38,8 @@ class CollectionRepository:
             await _add_recent_enrollment(session, settings)
             row = await session.required_row("get_collection")
             await append_event(session, Change(Action.CREATE_COLLECTION))
-        return _collection(row)
+        nobody = {"estimated_faces": 0, "faces_exact": True, "estimated_persons": 0, "persons_exact": True}
+        return dataclasses.replace(_collection(row), **nobody)
 
     async def get(self, collection_id: str) -> Collection:
         """Read one collection; fewer than COUNTED_ROWS faces and people are counted, more are estimated.
@@ -48,18 +49,7 @@ class CollectionRepository:
         row = await self._database.row("get_collection", collection_id)
         if row is None:
             raise CollectionNotFound
-        found = _collection(row)
-        if found.estimated_persons < COUNTED_ROWS:
-            counted = await self._database.row("count_some_persons", collection_id, max_persons=COUNTED_ROWS)
-            persons = counted["persons"] if counted else 0
-            found = dataclasses.replace(
-                found, estimated_persons=persons, persons_exact=persons < COUNTED_ROWS
-            )
-        if found.estimated_faces < COUNTED_ROWS:
-            counted = await self._database.row("count_some_faces", collection_id, max_faces=COUNTED_ROWS)
-            faces = counted["faces"] if counted else 0
-            found = dataclasses.replace(found, estimated_faces=faces, faces_exact=faces < COUNTED_ROWS)
-        return found
+        return await self._counted(_collection(row))
 
     @retried_on_schema_change
     async def list(self, page_size: int, page_token: str) -> tuple[list[Collection], str]:
@@ -88,7 +78,7 @@ class CollectionRepository:
             new = _collection(await session.required_row("get_collection"))
             change = Change(Action.UPDATE_COLLECTION, details=_differences(old.settings, new.settings))
             await append_event(session, change)
-        return new
+        return await self._counted(new)
 
     @retried_on_schema_change
     async def delete(self, collection_id: str, *, force: bool) -> CollectionErasure:
@@ -115,6 +105,24 @@ class CollectionRepository:
                 change = Change(Action.DELETE_COLLECTION, None, row["persons"], row["faces"])
                 await append_event(session, change)
         return CollectionErasure(row["collections"], row["persons"], row["faces"], row["delete_time"])
+
+    async def _counted(self, found: Collection) -> Collection:
+        """The collection with fewer than COUNTED_ROWS faces and people counted."""
+        if found.estimated_persons < COUNTED_ROWS:
+            counted = await self._database.row(
+                "count_some_persons", found.collection_id, max_persons=COUNTED_ROWS
+            )
+            persons = counted["persons"] if counted else 0
+            found = dataclasses.replace(
+                found, estimated_persons=persons, persons_exact=persons < COUNTED_ROWS
+            )
+        if found.estimated_faces < COUNTED_ROWS:
+            counted = await self._database.row(
+                "count_some_faces", found.collection_id, max_faces=COUNTED_ROWS
+            )
+            faces = counted["faces"] if counted else 0
+            found = dataclasses.replace(found, estimated_faces=faces, faces_exact=faces < COUNTED_ROWS)
+        return found
 
     async def _check_empty(self, collection_id: str) -> None:
         """Refuse before the erasure locks anything and counts everybody."""

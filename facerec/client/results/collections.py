@@ -69,14 +69,14 @@ class Collection:
         collection_id: The collection's id.
         space: The space of its encodings, which never changes.
         settings: All of its settings.
-        estimated_faces: About how many faces it has; exactly in `get_collection` where they are fewer than
-            10,000.
+        estimated_faces: About how many faces it has; exactly where they are fewer than 10,000, except in
+            `list_collections`.
         index: The state of its search index.
         create_time: When it was created.
         update_time: When its settings last changed.
         calibration_id: The calibration last applied; "" where none was.
-        estimated_persons: About how many persons it has; exactly in `get_collection` where they are fewer
-            than 10,000.
+        estimated_persons: About how many persons it has; exactly where they are fewer than 10,000, except in
+            `list_collections`.
         faces_exact: Whether `estimated_faces` was counted.
         persons_exact: Whether `estimated_persons` was counted.
     """

@@ -2471,16 +2471,16 @@ class Collection(_message.Message):
     space: _builtins.str
     """space is the space of its encodings."""
     estimated_faces: _builtins.int
-    """estimated_faces is the estimated number of its faces; in GetCollection
-    exact below 10,000. Unit: faces.
+    """estimated_faces is the estimated number of its faces; exact below 10,000,
+    except in ListCollections. Unit: faces.
     """
     calibration_id: _builtins.str
     """calibration_id is the calibration that was last applied; empty where none
     was.
     """
     estimated_persons: _builtins.int
-    """estimated_persons is the estimated number of its people; in GetCollection
-    exact below 10,000. Unit: persons.
+    """estimated_persons is the estimated number of its people; exact below 10,000,
+    except in ListCollections. Unit: persons.
     """
     faces_exact: _builtins.bool
     """faces_exact says that estimated_faces was counted."""

@@ -53,15 +53,6 @@ async def get(matcher: RunningMatcher, collection_id: str) -> pb.Collection:
     return found
 
 
-def uncounted(found: pb.Collection) -> pb.Collection:
-    """A collection as answered by a call that counts nobody."""
-    copy = pb.Collection()
-    copy.CopyFrom(found)
-    copy.ClearField("faces_exact")
-    copy.ClearField("persons_exact")
-    return copy
-
-
 def merged(before: pb.CollectionSettings, change: pb.CollectionSettings) -> pb.CollectionSettings:
     """Settings after a change."""
     after = pb.CollectionSettings()
