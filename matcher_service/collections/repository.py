@@ -38,8 +38,8 @@ class CollectionRepository:
             await _add_recent_enrollment(session, settings)
             row = await session.required_row("get_collection")
             await append_event(session, Change(Action.CREATE_COLLECTION))
-        nobody = {"estimated_faces": 0, "faces_exact": True, "estimated_persons": 0, "persons_exact": True}
-        return dataclasses.replace(_collection(row), **nobody)
+        made = dataclasses.replace(_collection(row), estimated_faces=0, estimated_persons=0)
+        return dataclasses.replace(made, faces_exact=True, persons_exact=True)
 
     async def get(self, collection_id: str) -> Collection:
         """Read one collection; fewer than COUNTED_ROWS faces and people are counted, more are estimated.
