@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from google.protobuf.struct_pb2 import Struct
 
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
@@ -53,13 +54,20 @@ async def answers(start_matcher: StartMatcher, url: str, *, fill: bool) -> list[
     matcher = await start_matcher(url, audit_decisions=False)
     if fill:
         for number, face in enumerate(vectors(PEOPLE)):
-            await matcher.stub.Enroll(enroll(f"p{number}", encoding(face), display_name=f"Person {number}"))
+            labels, metadata = {"half": f"{number % 2}"}, Struct()
+            metadata.update({"number": number})
+            named = enroll(f"p{number}", encoding(face), display_name=f"Person {number}", labels=labels)
+            named.metadata.CopyFrom(metadata)
+            await matcher.stub.Enroll(named)
     found: list[object] = []
     for face in [*vectors(PEOPLE), *vectors(5, seed=9)]:
-        answer = await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(face)]))
-        found.append(
-            [(c.person_id, c.display_name, c.distance, c.face_id) for c in answer.faces[0].candidates]
-        )
+        among = pb.PersonFilter(labels={"half": pb.LabelValues(values=["1"])})
+        for chosen in (None, among):
+            request = pb.IdentifyRequest(probes=[encoding(face)], filter=chosen, include_attributes=True)
+            candidates = (await matcher.stub.Identify(request)).faces[0].candidates
+            found.append(
+                [(c.person_id, c.display_name, c.distance, c.face_id, str(c.metadata)) for c in candidates]
+            )
     await matcher.service.stop()
     return found
 
@@ -80,7 +88,9 @@ async def test_a_dump_restored_elsewhere_gives_the_same_answers(
     await asyncio.to_thread(run, "pg_restore", *restoring, stdin=dump)
     second = new.url("facerec")
     assert await answers(start_matcher, new.url("facerec", "matcher_login"), fill=False) == before
-    assert [len(found) for found in before] == [1] * PEOPLE + [0] * 5  # type: ignore[arg-type]
+    counts = [len(found) for found in before]  # type: ignore[arg-type]
+    assert counts[::2] == [1] * PEOPLE + [0] * 5
+    assert counts[1::2] == [number % 2 for number in range(PEOPLE)] + [0] * 5
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
         await execute(new.url("facerec", "other_login"), "SELECT 1")
     # The restored database is a whole one: a release migrates it, and people are enrolled on.
