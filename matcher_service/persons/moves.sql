@@ -105,13 +105,13 @@ SET person_id = :person_id,
     kept_tag = coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)),
     update_time = clock_timestamp()
 WHERE p.collection_id = :collection_id AND p.person_key = :person_key
-RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.kept_tag AS person_tag,
+RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.kept_tag AS person_tag,
           (SELECT count(*) FROM facerec.:"face" f
            WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()) AS faces;
 
 -- name: get_persons
 -- One row for each person asked for who exists. Primary keys of collection and person, face (person_key, content_id).
-SELECT p.person_id, p.display_name, p.create_time, p.update_time,
+SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c

@@ -550,6 +550,7 @@ CREATE TABLE facerec.person (
     person_id text CONSTRAINT person_person_id_not_null1 NOT NULL COLLATE pg_catalog."C",
     display_name text DEFAULT ''::text CONSTRAINT person_display_name_not_null1 NOT NULL,
     audit_key uuid DEFAULT gen_random_uuid() NOT NULL,
+    kept_tag bytea,
     labels jsonb DEFAULT '{}'::jsonb NOT NULL,
     metadata json,
     CONSTRAINT person_in_partition CHECK (false) NO INHERIT
@@ -561,6 +562,7 @@ ALTER TABLE ONLY facerec.person ALTER COLUMN update_time SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN person_id SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN display_name SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN audit_key SET STATISTICS 0;
+ALTER TABLE ONLY facerec.person ALTER COLUMN kept_tag SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN labels SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN metadata SET STATISTICS 0;
 
