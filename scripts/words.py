@@ -1,8 +1,7 @@
 """Fails where old, private words are used instead of the field's terms. Run by `make lint`.
 
 Each pattern has the term to use instead; docs/glossary.md defines the terms. The glossary, the
-changelog, the migrations, whose text never changes, and this file may name the words. Names that the contract
-still has (`suspects`, `trust_distance`, `expected_false_hits`, `far`) are not looked for.
+changelog, the migrations, whose text never changes, and this file may name the words.
 """
 
 import re

@@ -28,7 +28,13 @@ from facerec.client.encoder import AsyncEncoderClient, EncoderClient
 from facerec.client.matcher import AsyncMatcherClient, MatcherClient
 from facerec.client.probes import NewFace, Probe
 from facerec.client.results.audit import AuditEvent
-from facerec.client.results.calibrations import AppliedCalibration, Calibration, OperatingPoint, Rate, Suspect
+from facerec.client.results.calibrations import (
+    AppliedCalibration,
+    Calibration,
+    LikelyDuplicate,
+    OperatingPoint,
+    Rate,
+)
 from facerec.client.results.collection_settings import QUALITY_REASONS, CollectionSettings
 from facerec.client.results.collections import Collection, CollectionErasure, SearchIndex
 from facerec.client.results.decisions import (
@@ -86,6 +92,7 @@ __all__ = [
     "Identification",
     "IdentifiedFace",
     "ImportReport",
+    "LikelyDuplicate",
     "Limits",
     "MatcherClient",
     "Merge",
@@ -104,7 +111,6 @@ __all__ = [
     "SearchIndex",
     "Security",
     "StoredFace",
-    "Suspect",
     "Verification",
     "channel_options",
     "target",

@@ -29,7 +29,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     INVALID_ARGUMENT.
     """
     IMAGE_TOO_LARGE: _ErrorReason.ValueType  # 2
-    """IMAGE_TOO_LARGE is an image beyond the limits of GetModel. INVALID_ARGUMENT."""
+    """IMAGE_TOO_LARGE is an image beyond the limits of GetModel.
+    INVALID_ARGUMENT.
+    """
     IMAGE_UNSUPPORTED: _ErrorReason.ValueType  # 3
     """IMAGE_UNSUPPORTED is an image of a format, coding or depth that is not
     accepted. INVALID_ARGUMENT.
@@ -54,8 +56,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     FACE_QUALITY: _ErrorReason.ValueType  # 9
     """FACE_QUALITY is a face that is too poor to enroll. FAILED_PRECONDITION.
-    Metadata: `reasons`, values of QualityReason without their prefix, separated
-    by commas: `{"reasons": "BLURRED,TOO_DARK"}`.
+    Metadata: `reasons`, values of QualityReason without their prefix,
+    separated by commas: `{"reasons": "BLURRED,TOO_DARK"}`.
     """
     MODEL_MISMATCH: _ErrorReason.ValueType  # 10
     """MODEL_MISMATCH is an encoding of another space than the collection's.
@@ -79,8 +81,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     CALIBRATION_UNSUPPORTED: _ErrorReason.ValueType  # 16
     """CALIBRATION_UNSUPPORTED is an error rate that the collection has too few
-    people to measure. FAILED_PRECONDITION. Metadata: `pairs` and `persons`, how
-    many were compared, and `needed_pairs` and `needed_persons`.
+    people to measure. FAILED_PRECONDITION. Metadata: `pairs` and `persons`,
+    how many were compared, and `needed_pairs` and `needed_persons`.
     """
     REQUEST_ID_REUSED: _ErrorReason.ValueType  # 17
     """REQUEST_ID_REUSED is a request_id that was used for other content.
@@ -153,7 +155,9 @@ IMAGE_INVALID: ErrorReason.ValueType  # 1
 INVALID_ARGUMENT.
 """
 IMAGE_TOO_LARGE: ErrorReason.ValueType  # 2
-"""IMAGE_TOO_LARGE is an image beyond the limits of GetModel. INVALID_ARGUMENT."""
+"""IMAGE_TOO_LARGE is an image beyond the limits of GetModel.
+INVALID_ARGUMENT.
+"""
 IMAGE_UNSUPPORTED: ErrorReason.ValueType  # 3
 """IMAGE_UNSUPPORTED is an image of a format, coding or depth that is not
 accepted. INVALID_ARGUMENT.
@@ -178,8 +182,8 @@ FAILED_PRECONDITION.
 """
 FACE_QUALITY: ErrorReason.ValueType  # 9
 """FACE_QUALITY is a face that is too poor to enroll. FAILED_PRECONDITION.
-Metadata: `reasons`, values of QualityReason without their prefix, separated
-by commas: `{"reasons": "BLURRED,TOO_DARK"}`.
+Metadata: `reasons`, values of QualityReason without their prefix,
+separated by commas: `{"reasons": "BLURRED,TOO_DARK"}`.
 """
 MODEL_MISMATCH: ErrorReason.ValueType  # 10
 """MODEL_MISMATCH is an encoding of another space than the collection's.
@@ -203,8 +207,8 @@ collection does not have. NOT_FOUND.
 """
 CALIBRATION_UNSUPPORTED: ErrorReason.ValueType  # 16
 """CALIBRATION_UNSUPPORTED is an error rate that the collection has too few
-people to measure. FAILED_PRECONDITION. Metadata: `pairs` and `persons`, how
-many were compared, and `needed_pairs` and `needed_persons`.
+people to measure. FAILED_PRECONDITION. Metadata: `pairs` and `persons`,
+how many were compared, and `needed_pairs` and `needed_persons`.
 """
 REQUEST_ID_REUSED: ErrorReason.ValueType  # 17
 """REQUEST_ID_REUSED is a request_id that was used for other content.

@@ -198,8 +198,8 @@ def _check_may_set_thresholds(settings: pb.CollectionSettings) -> None:
     for name in ("verify_threshold", "identify_threshold", "duplicate_threshold"):
         if settings.HasField(name):
             rights.check_may_see_scores(f"settings.{name}")
-    if settings.search.HasField("trust_distance"):
-        rights.check_may_see_scores("settings.search.trust_distance")
+    if settings.search.HasField("acceptance_threshold"):
+        rights.check_may_see_scores("settings.search.acceptance_threshold")
 
 
 def _required_collection_id(text: str) -> str:

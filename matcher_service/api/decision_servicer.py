@@ -82,8 +82,8 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             faces=faces,
             threshold=threshold,
             space=space,
-            expected_false_hits=expected.faces if expected else None,
-            expected_false_hits_high=expected.high if expected else None,
+            expected_false_positives=expected.faces if expected else None,
+            expected_false_positives_high=expected.high if expected else None,
         )
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:

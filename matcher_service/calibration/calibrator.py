@@ -100,10 +100,10 @@ class Calibrator:
                 await asyncio.to_thread(counter.count, first)
             sample = Sample(genuine, counter.impostors)
             curve = error_rates.curve(sample)
-            verify = error_rates.largest_within(curve, target.far)
+            verify = error_rates.largest_within(curve, target.fmr)
             if verify is None:
                 raise CalibrationUnsupported(
-                    f"more than {target.far:g} of the pairs of different persons have nearly the same face, "
+                    f"more than {target.fmr:g} of the pairs of different persons have nearly the same face, "
                     "so people are probably enrolled under several ids: merge those that ListDuplicates "
                     "finds",
                 )
@@ -218,6 +218,6 @@ def _evidence(
         "impostor_counts": sample.impostor.pairs.tolist(),
         "verify": dataclasses.asdict(verify),
         "identify": dataclasses.asdict(identify) if identify else None,
-        "far": [point.far.value for point in curve],
-        "far_high": [point.far.high for point in curve],
+        "far": [point.fmr.value for point in curve],
+        "far_high": [point.fmr.high for point in curve],
     }

@@ -2,7 +2,7 @@
 
 Two photos of one person are a genuine pair, two of different persons an impostor pair. At a threshold t the
 false match rate FMR(t) is the share of impostor pairs at t or nearer, the false non-match rate FNMR(t) the
-share of genuine pairs farther than t (ISO/IEC 19795-1; `far` and `frr` in names, as in the contract).
+share of genuine pairs farther than t (ISO/IEC 19795-1).
 
 Pairs are not independent: each impostor pair has two persons, and a person is in many. So
 
@@ -53,8 +53,8 @@ class Point:
     """The rates at one threshold; FNMR is None where nobody has two faces."""
 
     threshold: float
-    far: Rate
-    frr: Rate | None
+    fmr: Rate
+    fnmr: Rate | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,11 +130,11 @@ def needed_persons(pairs: int) -> int:
 
 def curve(sample: Sample) -> list[Point]:
     """The rates at every threshold."""
-    far = false_match_rates(sample.impostor)
-    frr: Sequence[Rate | None] = (
+    fmr = false_match_rates(sample.impostor)
+    fnmr: Sequence[Rate | None] = (
         false_non_match_rates(sample.genuine) if len(sample.genuine) >= MIN_PERSONS else [None] * (BINS - 1)
     )
-    return [Point(float(t), a, r) for t, a, r in zip(thresholds(), far, frr, strict=True)]
+    return [Point(float(t), a, r) for t, a, r in zip(thresholds(), fmr, fnmr, strict=True)]
 
 
 def false_match_rates(impostor: Impostors) -> list[Rate]:
@@ -182,7 +182,7 @@ def _interval(value: Shares, variance: Shares, *, least: float, most: float) -> 
     return wilson(value, np.clip(effective, least, most))
 
 
-def largest_within(points: Sequence[Point], max_far: float) -> Point | None:
-    """The point of the largest threshold whose FMR is at most `max_far`; None if there is none."""
-    within = [point for point in points if point.far.value <= max_far]
+def largest_within(points: Sequence[Point], max_fmr: float) -> Point | None:
+    """The point of the largest threshold whose FMR is at most `max_fmr`; None if there is none."""
+    within = [point for point in points if point.fmr.value <= max_fmr]
     return within[-1] if within else None

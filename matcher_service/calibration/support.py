@@ -28,23 +28,23 @@ class Target:
     compare.
     """
 
-    far: float = 1e-3
-    false_hits: float = 0.01
+    fmr: float = 1e-3
+    false_positives: float = 0.01
     persons: int = 1000
 
 
 def check_support(persons: int, target: Target) -> None:
     """Raises CalibrationUnsupported if that many persons form too few pairs for the target."""
-    have, need = persons * (persons - 1) // 2, needed_pairs(target.far)
+    have, need = persons * (persons - 1) // 2, needed_pairs(target.fmr)
     needed = max(MIN_PERSONS, needed_persons(need))
     if persons >= needed:
         return
     larger = _round_up(EVENTS / max(1, have))
     advice = [_more_persons(persons, needed, target)]
     if larger <= TARGET_FMR[1] and persons >= MIN_PERSONS:
-        advice.insert(0, f"ask for a target_far of {larger:g} or more")
+        advice.insert(0, f"ask for a target_fmr of {larger:g} or more")
     raise CalibrationUnsupported(
-        f"a false match rate of {target.far:g} requires {need} pairs of different persons ({needed} "
+        f"a false match rate of {target.fmr:g} requires {need} pairs of different persons ({needed} "
         f"persons); {have} pairs ({persons} persons) were compared: {' or '.join(advice)}",
         metadata={
             "pairs": str(have),
@@ -59,18 +59,18 @@ def identify_point(
     curve: Sequence[Point], sample: Sample, faces: int, target: Target
 ) -> tuple[Point | None, str]:
     """The threshold for searches among `faces` faces and ""; or None and what to do to support one."""
-    max_far = min(1.0, target.false_hits / max(1, faces))
-    need = needed_pairs(max_far)
+    max_fmr = min(1.0, target.false_positives / max(1, faces))
+    need = needed_pairs(max_fmr)
     if sample.impostor_pairs >= need:
-        return largest_within(curve, max_far), ""
+        return largest_within(curve, max_fmr), ""
     persons, compared = needed_persons(need), sample.impostor.persons
     advice = [_more_persons(compared, persons, target)]
     supported = _round_up(faces * EVENTS / sample.impostor_pairs)
     if supported <= TARGET_FALSE_HITS[1]:
-        advice.insert(0, f"ask for target_false_hits of {supported:g} or more")
+        advice.insert(0, f"ask for target_false_positives of {supported:g} or more")
     return None, (
-        f"{target.false_hits:g} false positives a search among {faces} faces are a false match rate of "
-        f"{max_far:.2g}, which requires {need} pairs of different persons ({persons} persons); "
+        f"{target.false_positives:g} false positives a search among {faces} faces are a false match rate of "
+        f"{max_fmr:.2g}, which requires {need} pairs of different persons ({persons} persons); "
         f"{sample.impostor_pairs} were measured: {' or '.join(advice)}"
     )
 

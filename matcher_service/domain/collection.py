@@ -21,7 +21,7 @@ class CollectionSettings:
     min_face_pixels: int | None = None
     exact_only: bool | None = None
     index_above_faces: int | None = None
-    trust_distance: float | None = None
+    acceptance_threshold: float | None = None
     target_recall: float | None = None
     retention: datetime.timedelta | None = None
     refused_qualities: tuple[str, ...] | None = None

@@ -115,7 +115,7 @@ WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :call
 WITH asked AS MATERIALIZED (
     SELECT c.space,
            c.calibration_id,
-           c.trust_distance * :acceptance_share::float8 AS trust_distance,
+           c.acceptance_threshold * :acceptance_share::float8 AS acceptance_threshold,
            coalesce(:max_distance::float8, c.identify_threshold) AS threshold,
            probe.encoding,
            CASE
@@ -198,7 +198,7 @@ SELECT asked.space,
        asked.search,
        asked.search = 'scan'
            OR (asked.search = 'index'
-               AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS accepted,
+               AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.acceptance_threshold)) AS accepted,
        asked.search = 'index'
            AND ((SELECT count(*) FROM within) >= 50
                 OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 10) AS truncated,

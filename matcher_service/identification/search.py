@@ -39,7 +39,7 @@ class Search:
 
     The first statement queries the collection's index, or scans a collection of at most
     `scan_apart_above_faces` faces. An index result is accepted when its nearest candidate is within the
-    collection's acceptance threshold (`trust_distance`): first by a query of a quarter of its lists with a
+    collection's `acceptance_threshold`: first by a query of a quarter of its lists with a
     stricter threshold, which most enrolled people pass, then by one of all chosen lists. Otherwise an exact
     scan decides, in a pool of its own and behind an admission limit, since it takes a hundred times as long.
 

@@ -387,7 +387,7 @@ CREATE TABLE facerec.collection (
     min_face_pixels integer DEFAULT 0 NOT NULL,
     exact_only boolean DEFAULT false NOT NULL,
     index_above_faces bigint DEFAULT 20000 NOT NULL,
-    trust_distance double precision DEFAULT 0.45 NOT NULL,
+    acceptance_threshold double precision DEFAULT 0.45 CONSTRAINT collection_trust_distance_not_null NOT NULL,
     target_recall double precision DEFAULT 0.998 NOT NULL,
     retention interval,
     update_time timestamp with time zone DEFAULT now() NOT NULL,
@@ -407,6 +407,7 @@ CREATE TABLE facerec.collection (
     far_samples integer,
     sketch_max_distance double precision,
     sketch_time timestamp with time zone,
+    CONSTRAINT collection_acceptance_threshold_check CHECK (((acceptance_threshold >= (0)::double precision) AND (acceptance_threshold <= (4)::double precision))),
     CONSTRAINT collection_collection_id_check CHECK ((collection_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
     CONSTRAINT collection_duplicate_policy_check CHECK ((duplicate_policy = ANY (ARRAY['allow'::text, 'flag'::text, 'refuse'::text]))),
     CONSTRAINT collection_duplicate_threshold_check CHECK (((duplicate_threshold >= (0)::double precision) AND (duplicate_threshold <= (4)::double precision))),
@@ -416,7 +417,6 @@ CREATE TABLE facerec.collection (
     CONSTRAINT collection_refused_qualities_check CHECK ((refused_qualities <@ ARRAY['TOO_SMALL'::text, 'BLURRED'::text, 'TOO_DARK'::text, 'TOO_BRIGHT'::text, 'LOW_CONTRAST'::text, 'TURNED'::text, 'CUT_BY_BORDER'::text, 'NOISY'::text, 'COMPRESSED'::text, 'UNEVEN_LIGHT'::text])),
     CONSTRAINT collection_retention_check CHECK ((retention > '00:00:00'::interval)),
     CONSTRAINT collection_target_recall_check CHECK (((target_recall >= (0.5)::double precision) AND (target_recall <= (1)::double precision))),
-    CONSTRAINT collection_trust_distance_check CHECK (((trust_distance >= (0)::double precision) AND (trust_distance <= (4)::double precision))),
     CONSTRAINT collection_verify_threshold_check CHECK (((verify_threshold >= (0)::double precision) AND (verify_threshold <= (4)::double precision)))
 );
 
@@ -747,7 +747,7 @@ GRANT UPDATE(exact_only) ON TABLE facerec.collection TO facerec_serve;
 
 GRANT UPDATE(index_above_faces) ON TABLE facerec.collection TO facerec_serve;
 
-GRANT UPDATE(trust_distance) ON TABLE facerec.collection TO facerec_serve;
+GRANT UPDATE(acceptance_threshold) ON TABLE facerec.collection TO facerec_serve;
 
 GRANT UPDATE(target_recall) ON TABLE facerec.collection TO facerec_serve;
 

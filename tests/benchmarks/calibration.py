@@ -33,8 +33,8 @@ class Coverage:
 
     persons: int
     photos: int
-    far: float
-    frr: float
+    fmr: float
+    fnmr: float
 
 
 def truth(threshold: float) -> tuple[float, float]:
@@ -43,9 +43,9 @@ def truth(threshold: float) -> tuple[float, float]:
 
     pairs = [(a, b) for a in PHOTO_SCALES for b in PHOTO_SCALES]
     scales = [2 * PERSON_SCALE**2 + a**2 + b**2 for a, b in pairs]
-    far = np.mean([chi2.cdf(threshold**2 / scale, DIMENSIONS) for scale in scales])
-    frr = np.mean([chi2.sf(threshold**2 / (2 * scale**2), DIMENSIONS) for scale in PHOTO_SCALES])
-    return float(far), float(frr)
+    fmr = np.mean([chi2.cdf(threshold**2 / scale, DIMENSIONS) for scale in scales])
+    fnmr = np.mean([chi2.sf(threshold**2 / (2 * scale**2), DIMENSIONS) for scale in PHOTO_SCALES])
+    return float(fmr), float(fnmr)
 
 
 def population(random: np.random.Generator, persons: int, photos: int) -> Vectors:
@@ -77,18 +77,18 @@ def _counted(distances: Vectors) -> npt.NDArray[np.int64]:
 def cover(populations: int, persons: int, photos: int, *, seed: int) -> Coverage:
     """Draw populations of one kind and check whether their intervals contain the true rates."""
     random = np.random.default_rng(seed)
-    far = frr = 0
+    fmr = fnmr = 0
     for _ in range(populations):
         points = error_rates.curve(measured(population(random, persons, photos)))
         chosen = error_rates.largest_within(points, TARGET_FMR)
         assert chosen is not None
-        assert chosen.frr is not None
-        far += chosen.far.low <= truth(chosen.threshold)[0] <= chosen.far.high
+        assert chosen.fnmr is not None
+        fmr += chosen.fmr.low <= truth(chosen.threshold)[0] <= chosen.fmr.high
         # FNMR where it is no matter of a few persons: a threshold given beforehand.
         fixed = points[round(0.5 / BIN) - 1]
-        assert fixed.frr is not None
-        frr += fixed.frr.low <= truth(fixed.threshold)[1] <= fixed.frr.high
-    return Coverage(persons, photos, far / populations, frr / populations)
+        assert fixed.fnmr is not None
+        fnmr += fixed.fnmr.low <= truth(fixed.threshold)[1] <= fixed.fnmr.high
+    return Coverage(persons, photos, fmr / populations, fnmr / populations)
 
 
 def main() -> int:
@@ -99,7 +99,7 @@ def main() -> int:
     rows = []
     for seed, (persons, photos) in enumerate(SIZES):
         found = cover(given.populations, persons, photos, seed=seed)
-        rows.append((persons, photos, f"{found.far:.1%}", f"{found.frr:.1%}"))
+        rows.append((persons, photos, f"{found.fmr:.1%}", f"{found.fnmr:.1%}"))
     print(f"{given.populations} populations of each kind; 95 % intervals that held the truth\n")
     print(
         table(("persons", "photos each", f"FMR, at the threshold for {TARGET_FMR:g}", "FNMR, at 0.5"), rows)

@@ -77,10 +77,10 @@ Duplicate: person_id
 _PUBLIC = """
 VerifyResponse: threshold
 CompareResponse: threshold
-IdentifyResponse: threshold expected_false_hits expected_false_hits_high
+IdentifyResponse: threshold expected_false_positives expected_false_positives_high
 Collection: calibration_id
 CollectionSettings: verify_threshold identify_threshold duplicate_threshold
-SearchPolicy: trust_distance
+SearchPolicy: acceptance_threshold
 """
 _WITHHELD = """
 VerifyResponse: distance nearest_face_id
@@ -94,11 +94,11 @@ SearchIndex: recall recall_low far_recall far_recall_low
 _REFUSED = """
 CalibrateResponse: calibration
 Calibration: calibration_id create_time faces genuine_persons genuine_pairs impostor_persons impostor_pairs
-Calibration: target_far target_false_hits verify identify curve genuine_counts impostor_counts suspects
-Calibration: identify_needs
-OperatingPoint: threshold far frr expected_false_hits
+Calibration: target_fmr target_false_positives verify identify curve genuine_counts impostor_counts
+Calibration: likely_duplicates identify_needs
+OperatingPoint: threshold fmr fnmr expected_false_positives
 Rate: value low high
-Suspect: person_id_a person_id_b distance
+LikelyDuplicate: person_id_a person_id_b distance
 ApplyCalibrationResponse: old_verify_threshold verify_threshold old_identify_threshold identify_threshold
 ListDuplicatesResponse: pairs persons_examined exact next_page_token
 DuplicatePair: person_id_a person_id_b face_id_a face_id_b distance dismissed

@@ -27,17 +27,15 @@ if TYPE_CHECKING:
     from facerec.client import Calibration, OperatingPoint, Rate
 
 TIMEOUT_SECONDS = 600
-# Names of the contract: `far` and `frr` are the FMR and FNMR of pairs, `false_hits` false positives, and
-# `suspects` likely duplicate pairs.
 SHOWN = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
 def calibrate(
-    target_far: Annotated[
+    target_fmr: Annotated[
         float | None,
         typer.Option(min=1e-7, max=0.1, help="Target false match rate of verify.  [default: 0.001]"),
     ] = None,
-    target_false_hits: Annotated[
+    target_false_positives: Annotated[
         float | None,
         typer.Option(
             min=1e-4,
@@ -70,8 +68,8 @@ def calibrate(
     with collection_client(address, collection_id=collection) as client:
         with _problems_with_flags():
             found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).calibrate(
-                target_far=target_far,
-                target_false_hits=target_false_hits,
+                target_fmr=target_fmr,
+                target_false_positives=target_false_positives,
                 max_persons=max_persons,
                 max_staleness_seconds=max_staleness,
                 collection_id=collection,
@@ -107,7 +105,7 @@ def _problems_with_flags() -> Iterator[None]:
 
 def _in_flags(advice: str) -> str:
     """Replace the contract's field names by this command's flags."""
-    for field in ("target_far", "target_false_hits", "max_persons"):
+    for field in ("target_fmr", "target_false_positives", "max_persons"):
         advice = advice.replace(field, f"--{field.replace('_', '-')}")
     return advice
 
@@ -137,19 +135,19 @@ def show(found: "Calibration") -> None:
     columns = ("for", "threshold", "FMR (95 %)", "FNMR (95 %)", "false positives")
     output.table(columns, [(name, *_cells(point)) for name, point in rows])
     output.line(
-        f"targets: FMR {format_number(found.target_far)} for verify, "
-        f"{format_number(found.target_false_hits)} expected false positives per search for identify"
+        f"targets: FMR {format_number(found.target_fmr)} for verify, "
+        f"{format_number(found.target_false_positives)} expected false positives per search for identify"
     )
     if found.identify_needs:
         output.line(f"no identify threshold: {_in_flags(found.identify_needs)}")
-    for each in found.suspects:
+    for each in found.likely_duplicates:
         distance = output.distance(each.distance)
         output.line(f"likely duplicate: {each.person_id_a} and {each.person_id_b} (distance {distance})")
 
 
 def _cells(point: "OperatingPoint") -> tuple[str, ...]:
-    frr = _rate(point.frr) if point.frr else ""
-    return f"{point.threshold:.3f}", _rate(point.far), frr, format_number(point.expected_false_hits)
+    fnmr = _rate(point.fnmr) if point.fnmr else ""
+    return f"{point.threshold:.3f}", _rate(point.fmr), fnmr, format_number(point.expected_false_positives)
 
 
 def _rate(rate: "Rate") -> str:

@@ -63,10 +63,13 @@ class SettingsOptions:
             help="Number of faces above which an index is built.",
         ),
     ] = None
-    trust_distance: Annotated[
+    acceptance_threshold: Annotated[
         float | None,
         typer.Option(
-            "--trust-distance", min=0, max=4, help="Largest distance at which an index result is accepted."
+            "--acceptance-threshold",
+            min=0,
+            max=4,
+            help="Largest distance at which an index result is accepted.",
         ),
     ] = None
     target_recall: Annotated[
@@ -99,7 +102,7 @@ class SettingsOptions:
             min_face_pixels=self.min_face_pixels,
             exact_only=self.exact_only,
             index_above_faces=self.index_above_faces,
-            trust_distance=self.trust_distance,
+            acceptance_threshold=self.acceptance_threshold,
             target_recall=self.target_recall,
             retention=None if self.retention is None else times.parse_duration(self.retention, "--retention"),
             refused_qualities=None if self.refused_qualities is None else _reasons(self.refused_qualities),

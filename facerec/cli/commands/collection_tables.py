@@ -28,7 +28,7 @@ def show_collection(collection: "Collection", title: str, json: bool) -> None:
         ("refused qualities", ", ".join(settings.refused_qualities or ()).lower() or "none"),
         ("search", "exact only" if settings.exact_only else "by index, if there is one"),
         ("index above", f"{settings.index_above_faces} faces"),
-        ("trust distance", f"{settings.trust_distance:.3f}"),
+        ("acceptance threshold", f"{settings.acceptance_threshold:.3f}"),
         ("target recall", f"{settings.target_recall:.3f}"),
         ("retention", times.format_duration(settings.retention) if settings.retention else "for ever"),
         ("index", index_state(index)),

@@ -142,7 +142,7 @@ def _show(image: Path, answer: "Identification") -> None:
                 f"face {number}: {_people(face.matched_persons)} within the threshold, in the order of their "
                 "ids: choosing among them takes a key with scores, or a person's review"
             )
-    expected, high = answer.expected_false_hits, answer.expected_false_hits_high
+    expected, high = answer.expected_false_positives, answer.expected_false_positives_high
     if expected is not None and high is not None:
         output.line(
             f"expected false positives of an unenrolled face: {format_number(expected)} "

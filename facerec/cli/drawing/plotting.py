@@ -1,7 +1,4 @@
-"""Plots a calibration: the distances of pairs, and the error rates by threshold.
-
-The contract calls the false match rate (FMR) `far` and the false non-match rate (FNMR) `frr`.
-"""
+"""Plots a calibration: the distances of pairs, and the error rates by threshold."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,8 +55,8 @@ def _provenance(found: "Calibration", collection: str) -> str:
 
 def _title(found: "Calibration") -> str:
     point = found.verify
-    rejected = f"{_share(point.frr)} of true claims rejected" if point.frr else "true claims not measured"
-    accepted = f"1 false claim in {1 / (point.far.value or point.far.high):,.0f} accepted"
+    rejected = f"{_share(point.fnmr)} of true claims rejected" if point.fnmr else "true claims not measured"
+    accepted = f"1 false claim in {1 / (point.fmr.value or point.fmr.high):,.0f} accepted"
     return f"A threshold of {point.threshold:.3f}: {rejected}, {accepted}"
 
 
@@ -84,9 +81,9 @@ def _distances(axes: Any, found: "Calibration") -> None:
 def _rates(axes: Any, found: "Calibration") -> None:
     points = found.curve
     x = [point.threshold for point in points]
-    _band(axes, x, [point.far for point in points], DIFFERENT, "false matches (FMR)")
-    if points[0].frr:
-        _band(axes, x, [point.frr for point in points], SAME, "false non-matches (FNMR)")
+    _band(axes, x, [point.fmr for point in points], DIFFERENT, "false matches (FMR)")
+    if points[0].fnmr:
+        _band(axes, x, [point.fnmr for point in points], SAME, "false non-matches (FNMR)")
     axes.set_yscale("log")
     axes.set_ylim(SMALLEST, 1.2)
     axes.set_ylabel("error rate, with its 95 % interval")

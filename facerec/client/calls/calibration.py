@@ -8,8 +8,8 @@ from facerec.matcher import v1
 
 def calibrate(
     *,
-    target_far: float | None = None,
-    target_false_hits: float | None = None,
+    target_fmr: float | None = None,
+    target_false_positives: float | None = None,
     max_persons: int = 0,
     max_staleness_seconds: float | None = None,
     collection_id: str = "",
@@ -19,10 +19,10 @@ def calibrate(
     It changes no threshold; `apply_calibration` does. It needs a key with `scores`.
 
     Args:
-        target_far: The largest false match rate (FMR) of the verify threshold, a share of 1e-7 to 0.1. None
+        target_fmr: The largest false match rate (FMR) of the verify threshold, a share of 1e-7 to 0.1. None
             is 0.001.
-        target_false_hits: The largest expected number of faces that the face of an unenrolled person matches
-            in `identify` (expected false positives), 1e-4 to 10. None is 0.01.
+        target_false_positives: The largest expected number of faces that the face of an unenrolled person
+            matches in `identify` (expected false positives), 1e-4 to 10. None is 0.01.
         max_persons: How many persons' faces are compared at most, 20 to 50,000. The time grows with its
             square: for 50,000 set a deadline of minutes by `with_options`. 0 is 1,000.
         max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
@@ -34,12 +34,12 @@ def calibrate(
         The thresholds, the error rates at them, and what they were measured on.
 
     Raises:
-        FacerecError: CALIBRATION_UNSUPPORTED (too few persons for `target_far`; `metadata` has `pairs`,
+        FacerecError: CALIBRATION_UNSUPPORTED (too few persons for `target_fmr`; `metadata` has `pairs`,
             `needed_pairs`, `persons` and `needed_persons`), COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID.
 
     Example:
         >>> try:
-        ...     calibration = collections.calibrate(target_far=0.001)
+        ...     calibration = collections.calibrate(target_fmr=0.001)
         ...     collections.apply_calibration(calibration.calibration_id)
         ... except FacerecError as error:
         ...     if error.reason is not Reason.CALIBRATION_UNSUPPORTED:
@@ -49,8 +49,8 @@ def calibrate(
     """
     request = v1.CalibrateRequest(
         collection_id=collection_id,
-        target_far=target_far,
-        target_false_hits=target_false_hits,
+        target_fmr=target_fmr,
+        target_false_positives=target_false_positives,
         max_persons=max_persons,
         consistency=read_consistency(max_staleness_seconds),
     )

@@ -38,27 +38,28 @@ class OperatingPoint:
 
     Attributes:
         threshold: The largest Euclidean distance, inclusive, that is a match.
-        far: The false match rate (FMR): the share of pairs of faces of different persons that match.
-        frr: The false non-match rate (FNMR): the mean over persons of the share of pairs of their own faces
+        fmr: The false match rate (FMR): the share of pairs of faces of different persons that match.
+        fnmr: The false non-match rate (FNMR): the mean over persons of the share of pairs of their own faces
             that do not match. None where too few persons have two faces.
-        expected_false_hits: An upper bound of the expected number of faces that the face of an unenrolled
-            person matches in `identify` (expected false positives): `far` times the collection's faces.
+        expected_false_positives: An upper bound of the expected number of faces that the face of an
+            unenrolled person matches in `identify` (expected false positives): `fmr` times the collection's
+            faces.
     """
 
     threshold: float
-    far: Rate
-    frr: Rate | None
-    expected_false_hits: float
+    fmr: Rate
+    fnmr: Rate | None
+    expected_false_positives: float
 
     @classmethod
     def from_message(cls, message: v1.OperatingPoint) -> Self:
         """Read the contract's message."""
-        frr = Rate.from_message(message.frr) if message.HasField("frr") else None
-        return cls(message.threshold, Rate.from_message(message.far), frr, message.expected_false_hits)
+        fnmr = Rate.from_message(message.fnmr) if message.HasField("fnmr") else None
+        return cls(message.threshold, Rate.from_message(message.fmr), fnmr, message.expected_false_positives)
 
 
 @dataclasses.dataclass(frozen=True)
-class Suspect:
+class LikelyDuplicate:
     """A likely duplicate: two persons who are probably one.
 
     Attributes:
@@ -84,14 +85,14 @@ class Calibration:
         genuine_pairs: How many pairs of faces of one person.
         impostor_persons: How many persons were compared with each other.
         impostor_pairs: How many pairs of faces of different persons.
-        target_far: The `target_far` asked for.
-        target_false_hits: The `target_false_hits` asked for.
-        verify: The largest threshold whose false match rate is at most `target_far`.
-        identify: The largest threshold at which `target_false_hits` are expected; None where there are too
-            few pairs to measure it.
+        target_fmr: The `target_fmr` asked for.
+        target_false_positives: The `target_false_positives` asked for.
+        verify: The largest threshold whose false match rate is at most `target_fmr`.
+        identify: The largest threshold at which `target_false_positives` are expected; None where there are
+            too few pairs to measure it.
         identify_needs: Where `identify` is None, what would give one: the `max_persons` to set, or the
-            `target_false_hits` that the pairs support. "" otherwise.
-        suspects: Likely duplicates, whose pairs raise the false match rate; the nearest 20 at most.
+            `target_false_positives` that the pairs support. "" otherwise.
+        likely_duplicates: Likely duplicates, whose pairs raise the false match rate; the nearest 20 at most.
         curve: The rates at every threshold, in steps of 0.005.
         genuine_counts: How many genuine pairs have which distance, in bins of BIN_DISTANCE from 0.
         impostor_counts: The same of impostor pairs.
@@ -104,12 +105,12 @@ class Calibration:
     genuine_pairs: int
     impostor_persons: int
     impostor_pairs: int
-    target_far: float
-    target_false_hits: float
+    target_fmr: float
+    target_false_positives: float
     verify: OperatingPoint
     identify: OperatingPoint | None
     identify_needs: str
-    suspects: tuple[Suspect, ...]
+    likely_duplicates: tuple[LikelyDuplicate, ...]
     curve: tuple[OperatingPoint, ...]
     genuine_counts: tuple[int, ...]
     impostor_counts: tuple[int, ...]
@@ -126,13 +127,14 @@ class Calibration:
             genuine_pairs=message.genuine_pairs,
             impostor_persons=message.impostor_persons,
             impostor_pairs=message.impostor_pairs,
-            target_far=message.target_far,
-            target_false_hits=message.target_false_hits,
+            target_fmr=message.target_fmr,
+            target_false_positives=message.target_false_positives,
             verify=OperatingPoint.from_message(message.verify),
             identify=OperatingPoint.from_message(message.identify) if message.HasField("identify") else None,
             identify_needs=message.identify_needs,
-            suspects=tuple(
-                Suspect(pair.person_id_a, pair.person_id_b, distance(pair)) for pair in message.suspects
+            likely_duplicates=tuple(
+                LikelyDuplicate(pair.person_id_a, pair.person_id_b, distance(pair))
+                for pair in message.likely_duplicates
             ),
             curve=tuple(map(OperatingPoint.from_message, message.curve)),
             genuine_counts=tuple(message.genuine_counts),

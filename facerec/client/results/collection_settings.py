@@ -36,8 +36,8 @@ class CollectionSettings:
         exact_only: Whether `identify` never uses an index. Default: False.
         index_above_faces: From how many faces on maintenance builds an index, 1,000 to 1,000,000,000.
             Default: 20,000.
-        trust_distance: The index acceptance threshold: a nearest candidate of the index within it is accepted
-            without an exact scan, 0 to 4. Default: 0.45.
+        acceptance_threshold: The index acceptance threshold: a nearest candidate of the index within it is
+            accepted without an exact scan, 0 to 4. Default: 0.45.
         target_recall: The share of searches whose nearest person the index has to find, 0.5 to 1. Default:
             0.998.
         retention: How long a face is kept after its enrollment, a timedelta of whole seconds up to 100 years;
@@ -59,7 +59,7 @@ class CollectionSettings:
     min_face_pixels: int | None = None
     exact_only: bool | None = None
     index_above_faces: int | None = None
-    trust_distance: float | None = None
+    acceptance_threshold: float | None = None
     target_recall: float | None = None
     retention: datetime.timedelta | None = None
     refused_qualities: tuple[str, ...] | None = None
@@ -78,7 +78,7 @@ class CollectionSettings:
             min_face_pixels=message.quality.min_face_pixels,
             exact_only=message.search.exact_only,
             index_above_faces=message.search.index_above_faces,
-            trust_distance=message.search.trust_distance,
+            acceptance_threshold=message.search.acceptance_threshold,
             target_recall=message.search.target_recall,
             retention=message.retention.ToTimedelta(),
             refused_qualities=tuple(
@@ -102,7 +102,7 @@ class CollectionSettings:
             search=v1.SearchPolicy(
                 exact_only=self.exact_only,
                 index_above_faces=_whole(self.index_above_faces, "settings.search.index_above_faces", 64),
-                trust_distance=self.trust_distance,
+                acceptance_threshold=self.acceptance_threshold,
                 target_recall=self.target_recall,
             ),
             retention=_duration(self.retention),

@@ -142,27 +142,28 @@ class Identification:
         threshold: The largest distance, inclusive, of a candidate: `max_distance`, or the collection's
             `identify_threshold`.
         space: The space of the vectors.
-        expected_false_hits: The expected number of the collection's faces that the face of an unenrolled
+        expected_false_positives: The expected number of the collection's faces that the face of an unenrolled
             person matches (expected false positives), by the applied calibration. None without one.
-        expected_false_hits_high: The upper end of that number's 95 % interval; None without a calibration.
+        expected_false_positives_high: The upper end of that number's 95 % interval; None without a
+            calibration.
     """
 
     faces: tuple[IdentifiedFace, ...]
     threshold: float
     space: str
-    expected_false_hits: float | None = None
-    expected_false_hits_high: float | None = None
+    expected_false_positives: float | None = None
+    expected_false_positives_high: float | None = None
 
     @classmethod
     def from_message(cls, message: v1.IdentifyResponse) -> Self:
         """Read the contract's message."""
-        calibrated = message.HasField("expected_false_hits")
+        calibrated = message.HasField("expected_false_positives")
         return cls(
             tuple(map(IdentifiedFace.from_message, message.faces)),
             message.threshold,
             message.space,
-            message.expected_false_hits if calibrated else None,
-            message.expected_false_hits_high if calibrated else None,
+            message.expected_false_positives if calibrated else None,
+            message.expected_false_positives_high if calibrated else None,
         )
 
 

@@ -58,9 +58,9 @@ class _AlignmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Alignment.V
     ALIGNMENT_SMALL: _Alignment.ValueType  # 1
     """ALIGNMENT_SMALL uses 5 landmarks, as `face_recognition` does by default."""
     ALIGNMENT_LARGE: _Alignment.ValueType  # 2
-    """ALIGNMENT_LARGE uses 68 landmarks. It is offered where the server's operator
-    set large_landmarks, because the photos that its model was trained on are
-    licensed for non-commercial use only; elsewhere it is refused as
+    """ALIGNMENT_LARGE uses 68 landmarks. It is offered where the server's
+    operator set large_landmarks, because the photos that its model was trained
+    on are licensed for non-commercial use only; elsewhere it is refused as
     OPTION_INVALID. GetModel's alignments list what is offered.
     """
 
@@ -75,9 +75,9 @@ ALIGNMENT_UNSPECIFIED: Alignment.ValueType  # 0
 ALIGNMENT_SMALL: Alignment.ValueType  # 1
 """ALIGNMENT_SMALL uses 5 landmarks, as `face_recognition` does by default."""
 ALIGNMENT_LARGE: Alignment.ValueType  # 2
-"""ALIGNMENT_LARGE uses 68 landmarks. It is offered where the server's operator
-set large_landmarks, because the photos that its model was trained on are
-licensed for non-commercial use only; elsewhere it is refused as
+"""ALIGNMENT_LARGE uses 68 landmarks. It is offered where the server's
+operator set large_landmarks, because the photos that its model was trained
+on are licensed for non-commercial use only; elsewhere it is refused as
 OPTION_INVALID. GetModel's alignments list what is offered.
 """
 Global___Alignment: _TypeAlias = Alignment  # noqa: Y015
@@ -93,7 +93,9 @@ class _QualityReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Quality
     QUALITY_REASON_TOO_SMALL: _QualityReason.ValueType  # 1
     """QUALITY_REASON_TOO_SMALL says that the face has too few pixels."""
     QUALITY_REASON_BLURRED: _QualityReason.ValueType  # 2
-    """QUALITY_REASON_BLURRED says that the face is out of focus, moved, or enlarged."""
+    """QUALITY_REASON_BLURRED says that the face is out of focus, moved, or
+    enlarged.
+    """
     QUALITY_REASON_TOO_DARK: _QualityReason.ValueType  # 3
     """QUALITY_REASON_TOO_DARK says that the face is underexposed."""
     QUALITY_REASON_TOO_BRIGHT: _QualityReason.ValueType  # 4
@@ -103,7 +105,9 @@ class _QualityReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Quality
     QUALITY_REASON_TURNED: _QualityReason.ValueType  # 6
     """QUALITY_REASON_TURNED says that the head is turned away, raised or lowered."""
     QUALITY_REASON_CUT_BY_BORDER: _QualityReason.ValueType  # 7
-    """QUALITY_REASON_CUT_BY_BORDER says that too much of the face lies outside the image."""
+    """QUALITY_REASON_CUT_BY_BORDER says that too much of the face lies outside
+    the image.
+    """
     QUALITY_REASON_NOISY: _QualityReason.ValueType  # 8
     """QUALITY_REASON_NOISY says that single pixels differ at random, as in the
     dark at high sensitivity.
@@ -125,7 +129,9 @@ QUALITY_REASON_UNSPECIFIED: QualityReason.ValueType  # 0
 QUALITY_REASON_TOO_SMALL: QualityReason.ValueType  # 1
 """QUALITY_REASON_TOO_SMALL says that the face has too few pixels."""
 QUALITY_REASON_BLURRED: QualityReason.ValueType  # 2
-"""QUALITY_REASON_BLURRED says that the face is out of focus, moved, or enlarged."""
+"""QUALITY_REASON_BLURRED says that the face is out of focus, moved, or
+enlarged.
+"""
 QUALITY_REASON_TOO_DARK: QualityReason.ValueType  # 3
 """QUALITY_REASON_TOO_DARK says that the face is underexposed."""
 QUALITY_REASON_TOO_BRIGHT: QualityReason.ValueType  # 4
@@ -135,7 +141,9 @@ QUALITY_REASON_LOW_CONTRAST: QualityReason.ValueType  # 5
 QUALITY_REASON_TURNED: QualityReason.ValueType  # 6
 """QUALITY_REASON_TURNED says that the head is turned away, raised or lowered."""
 QUALITY_REASON_CUT_BY_BORDER: QualityReason.ValueType  # 7
-"""QUALITY_REASON_CUT_BY_BORDER says that too much of the face lies outside the image."""
+"""QUALITY_REASON_CUT_BY_BORDER says that too much of the face lies outside
+the image.
+"""
 QUALITY_REASON_NOISY: QualityReason.ValueType  # 8
 """QUALITY_REASON_NOISY says that single pixels differ at random, as in the
 dark at high sensitivity.
@@ -181,19 +189,19 @@ class EncodeOptions(_message.Message):
     min_face_pixels: _builtins.int
     """min_face_pixels leaves out faces whose box has a shorter side below this.
     Without full_resolution it also decides the cost: the picture is searched
-    once, on its smallest scaled copy that shows faces of this size. Unit: pixels
-    of the upright image. Range: 0 to 65535. Default: 0, the faces that a scaled
-    copy of GetModel's copy_side_pixels shows (about a ninth of the picture's
-    longer side and larger), or one of second_copy_side_pixels where there are
-    none.
+    once, on its smallest scaled copy that shows faces of this size. Unit:
+    pixels of the upright image. Range: 0 to 65535. Default: 0, the faces that
+    a scaled copy of GetModel's copy_side_pixels shows (about a ninth of the
+    picture's longer side and larger), or one of second_copy_side_pixels where
+    there are none.
     """
     full_resolution: _builtins.bool
     """full_resolution searches every pixel of the image and cuts faces at full
     resolution, which with DETECTOR_HOG and upsample 1 gives the vectors of
-    `face_recognition.face_encodings`. Without it the work is bounded: a JPEG is
-    decoded no larger than needed and a scaled copy is searched, which mostly
-    gives the same boxes and vectors. Default: the server's (false, unless its
-    operator chose otherwise).
+    `face_recognition.face_encodings`. Without it the work is bounded: a JPEG
+    is decoded no larger than needed and a scaled copy is searched, which
+    mostly gives the same boxes and vectors. Default: the server's (false,
+    unless its operator chose otherwise).
     """
     alignment: Global___Alignment.ValueType
     """alignment chooses the landmark model, and with it the encoding's space and
@@ -357,8 +365,8 @@ class Encoding(_message.Message):
     """
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """values is the vector. Range: exactly 128 float32 numbers, from -1000 to 1000
-        each.
+        """values is the vector. Range: exactly 128 float32 numbers, from -1000 to
+        1000 each.
         """
 
     def __init__(
@@ -472,8 +480,8 @@ class Quality(_message.Message):
     """
     flatness: _builtins.float
     """flatness is how much of the face has no fine shades: adjacent pixels there
-    are equal, though neither black nor white. Unit: share of the face. Range: 0
-    to 1.
+    are equal, though neither black nor white. Unit: share of the face. Range:
+    0 to 1.
     """
     unevenness: _builtins.float
     """unevenness is how much brighter the skin is in the brightest of the face's
@@ -524,13 +532,13 @@ class Pose(_message.Message):
     YAW_FIELD_NUMBER: _builtins.int
     PITCH_FIELD_NUMBER: _builtins.int
     roll_degrees: _builtins.float
-    """roll_degrees is the rotation in the picture's plane, clockwise. Unit: degrees.
-    Range: -180 to 180.
+    """roll_degrees is the rotation in the picture's plane, clockwise. Unit:
+    degrees. Range: -180 to 180.
     """
     yaw: _builtins.float
-    """yaw is how far the nose is from the middle between the eyes, to the right in
-    the picture. Unit: distances between the eyes. 0 for a face seen from the
-    front.
+    """yaw is how far the nose is from the middle between the eyes, to the right
+    in the picture. Unit: distances between the eyes. 0 for a face seen from
+    the front.
     """
     pitch: _builtins.float
     """pitch is how far the nose is below the middle between the eyes. Unit:
@@ -567,15 +575,17 @@ class EncodeRequest(_message.Message):
     """
     @_builtins.property
     def options(self) -> Global___EncodeOptions:
-        """options sets how faces are found and encoded. Default: the server's options."""
+        """options sets how faces are found and encoded. Default: the server's
+        options.
+        """
 
     @_builtins.property
     def face_boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoundingBox]:
         """face_boxes are encoded instead of detected faces if there are any, and
         answered in their order. Each must overlap the image; max_faces and
         min_face_pixels choose among them as among detected faces. The sum of their
-        areas may be at most GetModel's limits.max_pixels. Unit: pixels of the upright image. Range:
-        0 to 1000 boxes.
+        areas may be at most GetModel's limits.max_pixels. Unit: pixels of the
+        upright image. Range: 0 to 1000 boxes.
         """
 
     def __init__(
@@ -715,8 +725,8 @@ class ItemError(_message.Message):
     there is none.
     """
     retry_after_seconds: _builtins.float
-    """retry_after_seconds is how long to wait before sending the item again. Unit:
-    seconds. Unset where that does not help.
+    """retry_after_seconds is how long to wait before sending the item again.
+    Unit: seconds. Unset where that does not help.
     """
     def __init__(
         self,
@@ -751,8 +761,9 @@ class DetectFacesRequest(_message.Message):
     """
     @_builtins.property
     def options(self) -> Global___EncodeOptions:
-        """options sets how faces are found; alignment selects the landmarks, which are
-        answered with or without return_landmarks. Default: the server's options.
+        """options sets how faces are found; alignment selects the landmarks, which
+        are answered with or without return_landmarks. Default: the server's
+        options.
         """
 
     def __init__(
@@ -933,8 +944,8 @@ class Limits(_message.Message):
     """
     max_cnn_pixels: _builtins.int
     """max_cnn_pixels is the most DETECTOR_CNN searches, after upsampling. A
-    picture so narrow that its pyramid has more than 4 times its pixels counts as
-    a quarter of that. Unit: pixels.
+    picture so narrow that its pyramid has more than 4 times its pixels counts
+    as a quarter of that. Unit: pixels.
     """
     stream_window: _builtins.int
     """stream_window is how many items of one EncodeStream are in flight at most.

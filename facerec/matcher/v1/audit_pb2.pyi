@@ -241,9 +241,9 @@ class AuditEvent(_message.Message):
     @_builtins.property
     def details(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """details describe a change: settings before and after, the id of an import
-        or a calibration; `changed` names the fields of a person or face that changed,
-        never their values; `duplicate_policy` is `ignored` for an import into a
-        collection that refuses duplicates.
+        or a calibration; `changed` names the fields of a person or face that
+        changed, never their values; `duplicate_policy` is `ignored` for an import
+        into a collection that refuses duplicates.
         """
 
     def __init__(
@@ -281,8 +281,8 @@ class ListAuditEventsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the collection, which may have been erased since. Default:
-    `default`.
+    """collection_id names the collection, which may have been erased since.
+    Default: `default`.
     """
     person_id: _builtins.str
     """person_id selects the events of that person, who must still exist: events

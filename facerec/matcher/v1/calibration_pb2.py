@@ -26,7 +26,7 @@ from facerec.matcher.v1 import consistency_pb2 as facerec_dot_matcher_dot_v1_dot
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$facerec/matcher/v1/calibration.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a$facerec/matcher/v1/consistency.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"0\n\x04Rate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\"\x8e\x01\n\x0eOperatingPoint\x12\x11\n\tthreshold\x18\x01 \x01(\x01\x12%\n\x03\x66\x61r\x18\x02 \x01(\x0b\x32\x18.facerec.matcher.v1.Rate\x12%\n\x03\x66rr\x18\x03 \x01(\x0b\x32\x18.facerec.matcher.v1.Rate\x12\x1b\n\x13\x65xpected_false_hits\x18\x04 \x01(\x01\"W\n\x07Suspect\x12\x13\n\x0bperson_id_a\x18\x01 \x01(\t\x12\x13\n\x0bperson_id_b\x18\x02 \x01(\t\x12\x15\n\x08\x64istance\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_distance\"\xd6\x01\n\x10\x43\x61librateRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x17\n\ntarget_far\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11target_false_hits\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0bmax_persons\x18\x04 \x01(\r\x12\x38\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistencyB\r\n\x0b_target_farB\x14\n\x12_target_false_hits\"\x8b\x04\n\x0b\x43\x61libration\x12\x16\n\x0e\x63\x61libration_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x66\x61\x63\x65s\x18\x03 \x01(\x04\x12\x17\n\x0fgenuine_persons\x18\x04 \x01(\x04\x12\x15\n\rgenuine_pairs\x18\x05 \x01(\x04\x12\x18\n\x10impostor_persons\x18\x06 \x01(\x04\x12\x16\n\x0eimpostor_pairs\x18\x07 \x01(\x04\x12\x12\n\ntarget_far\x18\x08 \x01(\x01\x12\x19\n\x11target_false_hits\x18\t \x01(\x01\x12\x32\n\x06verify\x18\n \x01(\x0b\x32\".facerec.matcher.v1.OperatingPoint\x12\x34\n\x08identify\x18\x0b \x01(\x0b\x32\".facerec.matcher.v1.OperatingPoint\x12\x31\n\x05\x63urve\x18\x0c \x03(\x0b\x32\".facerec.matcher.v1.OperatingPoint\x12\x16\n\x0egenuine_counts\x18\r \x03(\x04\x12\x17\n\x0fimpostor_counts\x18\x0e \x03(\x04\x12-\n\x08suspects\x18\x0f \x03(\x0b\x32\x1b.facerec.matcher.v1.Suspect\x12\x16\n\x0eidentify_needs\x18\x10 \x01(\t\"I\n\x11\x43\x61librateResponse\x12\x34\n\x0b\x63\x61libration\x18\x01 \x01(\x0b\x32\x1f.facerec.matcher.v1.Calibration\"H\n\x17\x41pplyCalibrationRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63\x61libration_id\x18\x02 \x01(\t\"\x8e\x01\n\x18\x41pplyCalibrationResponse\x12\x1c\n\x14old_verify_threshold\x18\x01 \x01(\x01\x12\x18\n\x10verify_threshold\x18\x02 \x01(\x01\x12\x1e\n\x16old_identify_threshold\x18\x03 \x01(\x01\x12\x1a\n\x12identify_threshold\x18\x04 \x01(\x01\x42]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$facerec/matcher/v1/calibration.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a$facerec/matcher/v1/consistency.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"0\n\x04Rate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\"\x94\x01\n\x0eOperatingPoint\x12\x11\n\tthreshold\x18\x01 \x01(\x01\x12%\n\x03\x66mr\x18\x02 \x01(\x0b\x32\x18.facerec.matcher.v1.Rate\x12&\n\x04\x66nmr\x18\x03 \x01(\x0b\x32\x18.facerec.matcher.v1.Rate\x12 \n\x18\x65xpected_false_positives\x18\x04 \x01(\x01\"_\n\x0fLikelyDuplicate\x12\x13\n\x0bperson_id_a\x18\x01 \x01(\t\x12\x13\n\x0bperson_id_b\x18\x02 \x01(\t\x12\x15\n\x08\x64istance\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_distance\"\xe0\x01\n\x10\x43\x61librateRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x17\n\ntarget_fmr\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12#\n\x16target_false_positives\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0bmax_persons\x18\x04 \x01(\r\x12\x38\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistencyB\r\n\x0b_target_fmrB\x19\n\x17_target_false_positives\"\xa1\x04\n\x0b\x43\x61libration\x12\x16\n\x0e\x63\x61libration_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x66\x61\x63\x65s\x18\x03 \x01(\x04\x12\x17\n\x0fgenuine_persons\x18\x04 \x01(\x04\x12\x15\n\rgenuine_pairs\x18\x05 \x01(\x04\x12\x18\n\x10impostor_persons\x18\x06 \x01(\x04\x12\x16\n\x0eimpostor_pairs\x18\x07 \x01(\x04\x12\x12\n\ntarget_fmr\x18\x08 \x01(\x01\x12\x1e\n\x16target_false_positives\x18\t \x01(\x01\x12\x32\n\x06verify\x18\n \x01(\x0b\x32\".facerec.matcher.v1.OperatingPoint\x12\x34\n\x08identify\x18\x0b \x01(\x0b\x32\".facerec.matcher.v1.OperatingPoint\x12\x31\n\x05\x63urve\x18\x0c \x03(\x0b\x32\".facerec.matcher.v1.OperatingPoint\x12\x16\n\x0egenuine_counts\x18\r \x03(\x04\x12\x17\n\x0fimpostor_counts\x18\x0e \x03(\x04\x12>\n\x11likely_duplicates\x18\x0f \x03(\x0b\x32#.facerec.matcher.v1.LikelyDuplicate\x12\x16\n\x0eidentify_needs\x18\x10 \x01(\t\"I\n\x11\x43\x61librateResponse\x12\x34\n\x0b\x63\x61libration\x18\x01 \x01(\x0b\x32\x1f.facerec.matcher.v1.Calibration\"H\n\x17\x41pplyCalibrationRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63\x61libration_id\x18\x02 \x01(\t\"\x8e\x01\n\x18\x41pplyCalibrationResponse\x12\x1c\n\x14old_verify_threshold\x18\x01 \x01(\x01\x12\x18\n\x10verify_threshold\x18\x02 \x01(\x01\x12\x1e\n\x16old_identify_threshold\x18\x03 \x01(\x01\x12\x1a\n\x12identify_threshold\x18\x04 \x01(\x01\x42]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,17 +37,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATE']._serialized_start=131
   _globals['_RATE']._serialized_end=179
   _globals['_OPERATINGPOINT']._serialized_start=182
-  _globals['_OPERATINGPOINT']._serialized_end=324
-  _globals['_SUSPECT']._serialized_start=326
-  _globals['_SUSPECT']._serialized_end=413
-  _globals['_CALIBRATEREQUEST']._serialized_start=416
-  _globals['_CALIBRATEREQUEST']._serialized_end=630
-  _globals['_CALIBRATION']._serialized_start=633
-  _globals['_CALIBRATION']._serialized_end=1156
-  _globals['_CALIBRATERESPONSE']._serialized_start=1158
-  _globals['_CALIBRATERESPONSE']._serialized_end=1231
-  _globals['_APPLYCALIBRATIONREQUEST']._serialized_start=1233
-  _globals['_APPLYCALIBRATIONREQUEST']._serialized_end=1305
-  _globals['_APPLYCALIBRATIONRESPONSE']._serialized_start=1308
-  _globals['_APPLYCALIBRATIONRESPONSE']._serialized_end=1450
+  _globals['_OPERATINGPOINT']._serialized_end=330
+  _globals['_LIKELYDUPLICATE']._serialized_start=332
+  _globals['_LIKELYDUPLICATE']._serialized_end=427
+  _globals['_CALIBRATEREQUEST']._serialized_start=430
+  _globals['_CALIBRATEREQUEST']._serialized_end=654
+  _globals['_CALIBRATION']._serialized_start=657
+  _globals['_CALIBRATION']._serialized_end=1202
+  _globals['_CALIBRATERESPONSE']._serialized_start=1204
+  _globals['_CALIBRATERESPONSE']._serialized_end=1277
+  _globals['_APPLYCALIBRATIONREQUEST']._serialized_start=1279
+  _globals['_APPLYCALIBRATIONREQUEST']._serialized_end=1351
+  _globals['_APPLYCALIBRATIONRESPONSE']._serialized_start=1354
+  _globals['_APPLYCALIBRATIONRESPONSE']._serialized_end=1496
 # @@protoc_insertion_point(module_scope)

@@ -57,27 +57,27 @@ class OperatingPoint(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     THRESHOLD_FIELD_NUMBER: _builtins.int
-    FAR_FIELD_NUMBER: _builtins.int
-    FRR_FIELD_NUMBER: _builtins.int
-    EXPECTED_FALSE_HITS_FIELD_NUMBER: _builtins.int
+    FMR_FIELD_NUMBER: _builtins.int
+    FNMR_FIELD_NUMBER: _builtins.int
+    EXPECTED_FALSE_POSITIVES_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
     """threshold is the largest distance, inclusive, that is a match. Unit:
     Euclidean distance in the encodings' space.
     """
-    expected_false_hits: _builtins.float
-    """expected_false_hits is the expected number of false positives of Identify
-    for one unenrolled probe at this collection's size, as an upper bound: far
-    times its faces. Unit: faces.
+    expected_false_positives: _builtins.float
+    """expected_false_positives is the expected number of false positives of
+    Identify for one unenrolled probe at this collection's size, as an upper
+    bound: fmr times its faces. Unit: faces.
     """
     @_builtins.property
-    def far(self) -> Global___Rate:
-        """far is the false match rate (FMR): the share of pairs of different persons that
-        match.
+    def fmr(self) -> Global___Rate:
+        """fmr is the false match rate (FMR): the share of pairs of different persons
+        that match.
         """
 
     @_builtins.property
-    def frr(self) -> Global___Rate:
-        """frr is the false non-match rate (FNMR): the mean over persons of the share
+    def fnmr(self) -> Global___Rate:
+        """fnmr is the false non-match rate (FNMR): the mean over persons of the share
         of pairs of their own faces that do not match. Unset where too few persons
         have two faces.
         """
@@ -86,21 +86,21 @@ class OperatingPoint(_message.Message):
         self,
         *,
         threshold: _builtins.float = ...,
-        far: Global___Rate | None = ...,
-        frr: Global___Rate | None = ...,
-        expected_false_hits: _builtins.float = ...,
+        fmr: Global___Rate | None = ...,
+        fnmr: Global___Rate | None = ...,
+        expected_false_positives: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["far", b"far", "frr", b"frr"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fmr", b"fmr", "fnmr", b"fnmr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_false_hits", b"expected_false_hits", "far", b"far", "frr", b"frr", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_false_positives", b"expected_false_positives", "fmr", b"fmr", "fnmr", b"fnmr", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OperatingPoint: _TypeAlias = OperatingPoint  # noqa: Y015
 
 @_typing.final
-class Suspect(_message.Message):
-    """Suspect is a likely duplicate pair: two persons who may be one."""
+class LikelyDuplicate(_message.Message):
+    """LikelyDuplicate is a likely duplicate pair: two persons who may be one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -130,7 +130,7 @@ class Suspect(_message.Message):
     _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__distance) -> _WhichOneofReturnType__distance | None: ...
 
-Global___Suspect: _TypeAlias = Suspect  # noqa: Y015
+Global___LikelyDuplicate: _TypeAlias = LikelyDuplicate  # noqa: Y015
 
 @_typing.final
 class CalibrateRequest(_message.Message):
@@ -139,19 +139,20 @@ class CalibrateRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
-    TARGET_FAR_FIELD_NUMBER: _builtins.int
-    TARGET_FALSE_HITS_FIELD_NUMBER: _builtins.int
+    TARGET_FMR_FIELD_NUMBER: _builtins.int
+    TARGET_FALSE_POSITIVES_FIELD_NUMBER: _builtins.int
     MAX_PERSONS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
-    target_far: _builtins.float
-    """target_far is the largest false match rate of the verify threshold. Unit:
+    target_fmr: _builtins.float
+    """target_fmr is the largest false match rate of the verify threshold. Unit:
     1, a share. Range: 1e-7 to 0.1. Default: 0.001.
     """
-    target_false_hits: _builtins.float
-    """target_false_hits is the largest expected number of false positives of
-    Identify for one unenrolled probe. Unit: faces. Range: 1e-4 to 10. Default: 0.01.
+    target_false_positives: _builtins.float
+    """target_false_positives is the largest expected number of false positives of
+    Identify for one unenrolled probe. Unit: faces. Range: 1e-4 to 10. Default:
+    0.01.
     """
     max_persons: _builtins.int
     """max_persons is the maximum number of people whose faces are compared. The
@@ -169,23 +170,23 @@ class CalibrateRequest(_message.Message):
         self,
         *,
         collection_id: _builtins.str = ...,
-        target_far: _builtins.float | None = ...,
-        target_false_hits: _builtins.float | None = ...,
+        target_fmr: _builtins.float | None = ...,
+        target_false_positives: _builtins.float | None = ...,
         max_persons: _builtins.int = ...,
         consistency: _consistency_pb2.ReadConsistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_target_false_hits", b"_target_false_hits", "_target_far", b"_target_far", "consistency", b"consistency", "target_false_hits", b"target_false_hits", "target_far", b"target_far"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "consistency", b"consistency", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_hits", b"_target_false_hits", "_target_far", b"_target_far", "collection_id", b"collection_id", "consistency", b"consistency", "max_persons", b"max_persons", "target_false_hits", b"target_false_hits", "target_far", b"target_far"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "collection_id", b"collection_id", "consistency", b"consistency", "max_persons", b"max_persons", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__target_false_hits: _TypeAlias = _typing.Literal["target_false_hits"]  # noqa: Y015
-    _WhichOneofArgType__target_false_hits: _TypeAlias = _typing.Literal["_target_false_hits", b"_target_false_hits"]  # noqa: Y015
-    _WhichOneofReturnType__target_far: _TypeAlias = _typing.Literal["target_far"]  # noqa: Y015
-    _WhichOneofArgType__target_far: _TypeAlias = _typing.Literal["_target_far", b"_target_far"]  # noqa: Y015
+    _WhichOneofReturnType__target_false_positives: _TypeAlias = _typing.Literal["target_false_positives"]  # noqa: Y015
+    _WhichOneofArgType__target_false_positives: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives"]  # noqa: Y015
+    _WhichOneofReturnType__target_fmr: _TypeAlias = _typing.Literal["target_fmr"]  # noqa: Y015
+    _WhichOneofArgType__target_fmr: _TypeAlias = _typing.Literal["_target_fmr", b"_target_fmr"]  # noqa: Y015
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_false_hits) -> _WhichOneofReturnType__target_false_hits | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_false_positives) -> _WhichOneofReturnType__target_false_positives | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_far) -> _WhichOneofReturnType__target_far | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_fmr) -> _WhichOneofReturnType__target_fmr | None: ...
 
 Global___CalibrateRequest: _TypeAlias = CalibrateRequest  # noqa: Y015
 
@@ -204,14 +205,14 @@ class Calibration(_message.Message):
     GENUINE_PAIRS_FIELD_NUMBER: _builtins.int
     IMPOSTOR_PERSONS_FIELD_NUMBER: _builtins.int
     IMPOSTOR_PAIRS_FIELD_NUMBER: _builtins.int
-    TARGET_FAR_FIELD_NUMBER: _builtins.int
-    TARGET_FALSE_HITS_FIELD_NUMBER: _builtins.int
+    TARGET_FMR_FIELD_NUMBER: _builtins.int
+    TARGET_FALSE_POSITIVES_FIELD_NUMBER: _builtins.int
     VERIFY_FIELD_NUMBER: _builtins.int
     IDENTIFY_FIELD_NUMBER: _builtins.int
     CURVE_FIELD_NUMBER: _builtins.int
     GENUINE_COUNTS_FIELD_NUMBER: _builtins.int
     IMPOSTOR_COUNTS_FIELD_NUMBER: _builtins.int
-    SUSPECTS_FIELD_NUMBER: _builtins.int
+    LIKELY_DUPLICATES_FIELD_NUMBER: _builtins.int
     IDENTIFY_NEEDS_FIELD_NUMBER: _builtins.int
     calibration_id: _builtins.str
     """calibration_id identifies the calibration."""
@@ -229,14 +230,14 @@ class Calibration(_message.Message):
     """
     impostor_pairs: _builtins.int
     """impostor_pairs counts pairs of faces of different persons. Unit: pairs."""
-    target_far: _builtins.float
-    """target_far is the request's. Unit: 1, a share."""
-    target_false_hits: _builtins.float
-    """target_false_hits is the request's. Unit: faces."""
+    target_fmr: _builtins.float
+    """target_fmr is the request's. Unit: 1, a share."""
+    target_false_positives: _builtins.float
+    """target_false_positives is the request's. Unit: faces."""
     identify_needs: _builtins.str
-    """identify_needs says how to support target_false_hits, where identify is
-    unset: the max_persons to set, or the target_false_hits that the measured
-    pairs support.
+    """identify_needs says how to support target_false_positives, where identify
+    is unset: the max_persons to set, or the target_false_positives that the
+    measured pairs support.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -245,13 +246,13 @@ class Calibration(_message.Message):
     @_builtins.property
     def verify(self) -> Global___OperatingPoint:
         """verify is the largest threshold whose false match rate is at most
-        target_far.
+        target_fmr.
         """
 
     @_builtins.property
     def identify(self) -> Global___OperatingPoint:
-        """identify is the largest threshold at which target_false_hits are expected.
-        Unset where there are too few pairs to support it.
+        """identify is the largest threshold at which target_false_positives are
+        expected. Unset where there are too few pairs to support it.
         """
 
     @_builtins.property
@@ -269,9 +270,9 @@ class Calibration(_message.Message):
         """impostor_counts counts impostor pairs in the same bins. Unit: pairs."""
 
     @_builtins.property
-    def suspects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Suspect]:
-        """suspects are likely duplicate pairs: one person enrolled under two ids,
-        which raises the measured false match rate; the nearest 20 at most.
+    def likely_duplicates(self) -> _containers.RepeatedCompositeFieldContainer[Global___LikelyDuplicate]:
+        """likely_duplicates are likely duplicate pairs: one person enrolled under two
+        ids, which raises the measured false match rate; the nearest 20 at most.
         """
 
     def __init__(
@@ -284,19 +285,19 @@ class Calibration(_message.Message):
         genuine_pairs: _builtins.int = ...,
         impostor_persons: _builtins.int = ...,
         impostor_pairs: _builtins.int = ...,
-        target_far: _builtins.float = ...,
-        target_false_hits: _builtins.float = ...,
+        target_fmr: _builtins.float = ...,
+        target_false_positives: _builtins.float = ...,
         verify: Global___OperatingPoint | None = ...,
         identify: Global___OperatingPoint | None = ...,
         curve: _abc.Iterable[Global___OperatingPoint] | None = ...,
         genuine_counts: _abc.Iterable[_builtins.int] | None = ...,
         impostor_counts: _abc.Iterable[_builtins.int] | None = ...,
-        suspects: _abc.Iterable[Global___Suspect] | None = ...,
+        likely_duplicates: _abc.Iterable[Global___LikelyDuplicate] | None = ...,
         identify_needs: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "identify", b"identify", "verify", b"verify"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "create_time", b"create_time", "curve", b"curve", "faces", b"faces", "genuine_counts", b"genuine_counts", "genuine_pairs", b"genuine_pairs", "genuine_persons", b"genuine_persons", "identify", b"identify", "identify_needs", b"identify_needs", "impostor_counts", b"impostor_counts", "impostor_pairs", b"impostor_pairs", "impostor_persons", b"impostor_persons", "suspects", b"suspects", "target_false_hits", b"target_false_hits", "target_far", b"target_far", "verify", b"verify"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "create_time", b"create_time", "curve", b"curve", "faces", b"faces", "genuine_counts", b"genuine_counts", "genuine_pairs", b"genuine_pairs", "genuine_persons", b"genuine_persons", "identify", b"identify", "identify_needs", b"identify_needs", "impostor_counts", b"impostor_counts", "impostor_pairs", b"impostor_pairs", "impostor_persons", b"impostor_persons", "likely_duplicates", b"likely_duplicates", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr", "verify", b"verify"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -682,8 +682,8 @@ class IdentifyRequest(_message.Message):
     """
     include_attributes: _builtins.bool
     """include_attributes sets labels and metadata of the candidates;
-    max_candidates may then be at most 10, and candidates of the answer after the
-    first 1000 have none. The answer may be larger than the 4 MiB that gRPC
+    max_candidates may then be at most 10, and candidates of the answer after
+    the first 1000 have none. The answer may be larger than the 4 MiB that gRPC
     clients accept by default. Default: false.
     """
     @_builtins.property
@@ -700,8 +700,8 @@ class IdentifyRequest(_message.Message):
     def filter(self) -> Global___PersonFilter:
         """filter selects the people to search among; others are as if they were not
         enrolled. Without scores, a search among 10 people or fewer counts as a try
-        against each of them, as Verify does, and is refused as RATE_LIMITED if none
-        is left against one of them. Default: everybody.
+        against each of them, as Verify does, and is refused as RATE_LIMITED if
+        none is left against one of them. Default: everybody.
         """
 
     def __init__(
@@ -887,21 +887,22 @@ class IdentifyResponse(_message.Message):
     FACES_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
     SPACE_FIELD_NUMBER: _builtins.int
-    EXPECTED_FALSE_HITS_FIELD_NUMBER: _builtins.int
-    EXPECTED_FALSE_HITS_HIGH_FIELD_NUMBER: _builtins.int
+    EXPECTED_FALSE_POSITIVES_FIELD_NUMBER: _builtins.int
+    EXPECTED_FALSE_POSITIVES_HIGH_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
     """threshold is what decided: the request's max_distance or the collection's."""
     space: _builtins.str
     """space is the space of the vectors compared."""
-    expected_false_hits: _builtins.float
-    """expected_false_hits is the expected number of false positives: faces of the
-    collection that match an unenrolled probe at this threshold and size, by
-    the calibration last applied. Unset where there is none. With a filter that
-    selects many people it is that of everybody, an upper bound. Unit: faces.
-    """
-    expected_false_hits_high: _builtins.float
-    """expected_false_hits_high is the upper end of that number's 95 % interval.
+    expected_false_positives: _builtins.float
+    """expected_false_positives is the expected number of false positives: faces
+    of the collection that match an unenrolled probe at this threshold and
+    size, by the calibration last applied. Unset where there is none. With a
+    filter that selects many people it is that of everybody, an upper bound.
     Unit: faces.
+    """
+    expected_false_positives_high: _builtins.float
+    """expected_false_positives_high is the upper end of that number's 95 %
+    interval. Unit: faces.
     """
     @_builtins.property
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___IdentifiedFace]:
@@ -915,21 +916,21 @@ class IdentifyResponse(_message.Message):
         faces: _abc.Iterable[Global___IdentifiedFace] | None = ...,
         threshold: _builtins.float = ...,
         space: _builtins.str = ...,
-        expected_false_hits: _builtins.float | None = ...,
-        expected_false_hits_high: _builtins.float | None = ...,
+        expected_false_positives: _builtins.float | None = ...,
+        expected_false_positives_high: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_false_hits", b"_expected_false_hits", "_expected_false_hits_high", b"_expected_false_hits_high", "expected_false_hits", b"expected_false_hits", "expected_false_hits_high", b"expected_false_hits_high"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_false_positives", b"_expected_false_positives", "_expected_false_positives_high", b"_expected_false_positives_high", "expected_false_positives", b"expected_false_positives", "expected_false_positives_high", b"expected_false_positives_high"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_false_hits", b"_expected_false_hits", "_expected_false_hits_high", b"_expected_false_hits_high", "expected_false_hits", b"expected_false_hits", "expected_false_hits_high", b"expected_false_hits_high", "faces", b"faces", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_false_positives", b"_expected_false_positives", "_expected_false_positives_high", b"_expected_false_positives_high", "expected_false_positives", b"expected_false_positives", "expected_false_positives_high", b"expected_false_positives_high", "faces", b"faces", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__expected_false_hits: _TypeAlias = _typing.Literal["expected_false_hits"]  # noqa: Y015
-    _WhichOneofArgType__expected_false_hits: _TypeAlias = _typing.Literal["_expected_false_hits", b"_expected_false_hits"]  # noqa: Y015
-    _WhichOneofReturnType__expected_false_hits_high: _TypeAlias = _typing.Literal["expected_false_hits_high"]  # noqa: Y015
-    _WhichOneofArgType__expected_false_hits_high: _TypeAlias = _typing.Literal["_expected_false_hits_high", b"_expected_false_hits_high"]  # noqa: Y015
+    _WhichOneofReturnType__expected_false_positives: _TypeAlias = _typing.Literal["expected_false_positives"]  # noqa: Y015
+    _WhichOneofArgType__expected_false_positives: _TypeAlias = _typing.Literal["_expected_false_positives", b"_expected_false_positives"]  # noqa: Y015
+    _WhichOneofReturnType__expected_false_positives_high: _TypeAlias = _typing.Literal["expected_false_positives_high"]  # noqa: Y015
+    _WhichOneofArgType__expected_false_positives_high: _TypeAlias = _typing.Literal["_expected_false_positives_high", b"_expected_false_positives_high"]  # noqa: Y015
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_false_hits) -> _WhichOneofReturnType__expected_false_hits | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_false_positives) -> _WhichOneofReturnType__expected_false_positives | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_false_hits_high) -> _WhichOneofReturnType__expected_false_hits_high | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_false_positives_high) -> _WhichOneofReturnType__expected_false_positives_high | None: ...
 
 Global___IdentifyResponse: _TypeAlias = IdentifyResponse  # noqa: Y015
 
@@ -1282,8 +1283,8 @@ class ListPersonsRequest(_message.Message):
     """collection_id names the collection. Default: `default`."""
     page_size: _builtins.int
     """page_size is the maximum number of people in the answer; those with much
-    metadata come in smaller pages. Range: any; more than 1000 is taken as 1000.
-    Default: 0, which means 100.
+    metadata come in smaller pages. Range: any; more than 1000 is taken as
+    1000. Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first
@@ -1294,8 +1295,8 @@ class ListPersonsRequest(_message.Message):
     0 to 128 characters. Default: empty, everybody.
     """
     display_name_prefix: _builtins.str
-    """display_name_prefix selects the people whose display_name begins with it, by
-    code points. Range: 0 to 256 characters. Default: empty, everybody.
+    """display_name_prefix selects the people whose display_name begins with it,
+    by code points. Range: 0 to 256 characters. Default: empty, everybody.
     """
     @_builtins.property
     def filter(self) -> Global___PersonFilter:
@@ -1658,8 +1659,8 @@ class MoveFacesResponse(_message.Message):
     faces_moved: _builtins.int
     """faces_moved counts the faces that were moved."""
     copies_deleted: _builtins.int
-    """copies_deleted counts the faces that were erased instead, because the target
-    has, or gets, the same photo or encoding.
+    """copies_deleted counts the faces that were erased instead, because the
+    target has, or gets, the same photo or encoding.
     """
     @_builtins.property
     def person(self) -> Global___Person:
@@ -2215,7 +2216,7 @@ class SearchPolicy(_message.Message):
 
     EXACT_ONLY_FIELD_NUMBER: _builtins.int
     INDEX_ABOVE_FACES_FIELD_NUMBER: _builtins.int
-    TRUST_DISTANCE_FIELD_NUMBER: _builtins.int
+    ACCEPTANCE_THRESHOLD_FIELD_NUMBER: _builtins.int
     TARGET_RECALL_FIELD_NUMBER: _builtins.int
     exact_only: _builtins.bool
     """exact_only never uses an index. Default of a new collection: false."""
@@ -2223,12 +2224,12 @@ class SearchPolicy(_message.Message):
     """index_above_faces is the size from which maintenance builds an index. Unit:
     faces. Range: 1000 to 1000000000. Default of a new collection: 20000.
     """
-    trust_distance: _builtins.float
-    """trust_distance is the index acceptance threshold: the largest distance,
-    inclusive, of a nearest candidate whose index result is accepted. Any other
-    search is decided by an exact scan. For a caller without scores index
-    results are accepted up to the identify threshold. Changed with scores
-    only. Range: 0 to 4. Default of a new collection: 0.45.
+    acceptance_threshold: _builtins.float
+    """acceptance_threshold is the index acceptance threshold: the largest
+    distance, inclusive, of a nearest candidate whose index result is accepted.
+    Any other search is decided by an exact scan. For a caller without scores
+    index results are accepted up to the identify threshold. Changed with
+    scores only. Range: 0 to 4. Default of a new collection: 0.45.
     """
     target_recall: _builtins.float
     """target_recall is the share of searches whose nearest person the index must
@@ -2240,29 +2241,29 @@ class SearchPolicy(_message.Message):
         *,
         exact_only: _builtins.bool | None = ...,
         index_above_faces: _builtins.int | None = ...,
-        trust_distance: _builtins.float | None = ...,
+        acceptance_threshold: _builtins.float | None = ...,
         target_recall: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_exact_only", b"_exact_only", "_index_above_faces", b"_index_above_faces", "_target_recall", b"_target_recall", "_trust_distance", b"_trust_distance", "exact_only", b"exact_only", "index_above_faces", b"index_above_faces", "target_recall", b"target_recall", "trust_distance", b"trust_distance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_acceptance_threshold", b"_acceptance_threshold", "_exact_only", b"_exact_only", "_index_above_faces", b"_index_above_faces", "_target_recall", b"_target_recall", "acceptance_threshold", b"acceptance_threshold", "exact_only", b"exact_only", "index_above_faces", b"index_above_faces", "target_recall", b"target_recall"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact_only", b"_exact_only", "_index_above_faces", b"_index_above_faces", "_target_recall", b"_target_recall", "_trust_distance", b"_trust_distance", "exact_only", b"exact_only", "index_above_faces", b"index_above_faces", "target_recall", b"target_recall", "trust_distance", b"trust_distance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acceptance_threshold", b"_acceptance_threshold", "_exact_only", b"_exact_only", "_index_above_faces", b"_index_above_faces", "_target_recall", b"_target_recall", "acceptance_threshold", b"acceptance_threshold", "exact_only", b"exact_only", "index_above_faces", b"index_above_faces", "target_recall", b"target_recall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__acceptance_threshold: _TypeAlias = _typing.Literal["acceptance_threshold"]  # noqa: Y015
+    _WhichOneofArgType__acceptance_threshold: _TypeAlias = _typing.Literal["_acceptance_threshold", b"_acceptance_threshold"]  # noqa: Y015
     _WhichOneofReturnType__exact_only: _TypeAlias = _typing.Literal["exact_only"]  # noqa: Y015
     _WhichOneofArgType__exact_only: _TypeAlias = _typing.Literal["_exact_only", b"_exact_only"]  # noqa: Y015
     _WhichOneofReturnType__index_above_faces: _TypeAlias = _typing.Literal["index_above_faces"]  # noqa: Y015
     _WhichOneofArgType__index_above_faces: _TypeAlias = _typing.Literal["_index_above_faces", b"_index_above_faces"]  # noqa: Y015
     _WhichOneofReturnType__target_recall: _TypeAlias = _typing.Literal["target_recall"]  # noqa: Y015
     _WhichOneofArgType__target_recall: _TypeAlias = _typing.Literal["_target_recall", b"_target_recall"]  # noqa: Y015
-    _WhichOneofReturnType__trust_distance: _TypeAlias = _typing.Literal["trust_distance"]  # noqa: Y015
-    _WhichOneofArgType__trust_distance: _TypeAlias = _typing.Literal["_trust_distance", b"_trust_distance"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__acceptance_threshold) -> _WhichOneofReturnType__acceptance_threshold | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__exact_only) -> _WhichOneofReturnType__exact_only | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__index_above_faces) -> _WhichOneofReturnType__index_above_faces | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__target_recall) -> _WhichOneofReturnType__target_recall | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__trust_distance) -> _WhichOneofReturnType__trust_distance | None: ...
 
 Global___SearchPolicy: _TypeAlias = SearchPolicy  # noqa: Y015
 
@@ -2299,7 +2300,8 @@ class CollectionSettings(_message.Message):
     """duplicate_policy says what Enroll does with duplicates."""
     duplicate_threshold: _builtins.float
     """duplicate_threshold is the largest distance, inclusive, to another person's
-    face that makes a duplicate. Changed with scores only. Range: 0 to 4. Default of a new collection: 0.5.
+    face that makes a duplicate. Changed with scores only. Range: 0 to 4.
+    Default of a new collection: 0.5.
     """
     @_builtins.property
     def quality(self) -> Global___QualityPolicy:
@@ -2391,8 +2393,8 @@ class SearchIndex(_message.Message):
     build_done: _builtins.float
     """build_done is the progress of that phase, from 0 to 1. Unit: 1, a share."""
     recall_low: _builtins.float
-    """recall_low is the lower end of recall's 95 % interval (Wilson's). Unset where
-    recall is, and without scores. Unit: 1, a share.
+    """recall_low is the lower end of recall's 95 % interval (Wilson's). Unset
+    where recall is, and without scores. Unit: 1, a share.
     """
     far_recall: _builtins.float
     """far_recall is the recall of searches for the faces farthest from the
@@ -2479,8 +2481,8 @@ class Collection(_message.Message):
     was.
     """
     estimated_persons: _builtins.int
-    """estimated_persons is the estimated number of its people; exact below 10,000,
-    except in ListCollections. Unit: persons.
+    """estimated_persons is the estimated number of its people; exact below
+    10,000, except in ListCollections. Unit: persons.
     """
     faces_exact: _builtins.bool
     """faces_exact says that estimated_faces was counted."""

@@ -36,16 +36,17 @@ class MatcherServiceStub:
     `distance <= threshold`, both doubles.
 
     Errors carry a google.rpc.ErrorInfo of domain `facerec.internal`, whose
-    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
-    ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
-    naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
-    (FAILED_PRECONDITION),
-    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
-    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
-    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
-    STORE_UNAVAILABLE (UNAVAILABLE).
+    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID,
+    IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
+    OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
+    field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
+    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
+    REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a
+    google.rpc.RetryInfo), ENCODER_UNAVAILABLE and STORE_UNAVAILABLE
+    (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
     within the threshold in force. What would reveal more is unset, people come
@@ -53,7 +54,8 @@ class MatcherServiceStub:
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as NOT_PERMITTED.
+    it others are not enrolled, and a probe's face_id is refused as
+    NOT_PERMITTED.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -186,16 +188,17 @@ class MatcherServiceServicer:
     `distance <= threshold`, both doubles.
 
     Errors carry a google.rpc.ErrorInfo of domain `facerec.internal`, whose
-    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
-    ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
-    naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
-    (FAILED_PRECONDITION),
-    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
-    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
-    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
-    STORE_UNAVAILABLE (UNAVAILABLE).
+    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID,
+    IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
+    OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
+    field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
+    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
+    REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a
+    google.rpc.RetryInfo), ENCODER_UNAVAILABLE and STORE_UNAVAILABLE
+    (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
     within the threshold in force. What would reveal more is unset, people come
@@ -203,7 +206,8 @@ class MatcherServiceServicer:
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as NOT_PERMITTED.
+    it others are not enrolled, and a probe's face_id is refused as
+    NOT_PERMITTED.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -525,16 +529,17 @@ class MatcherService:
     `distance <= threshold`, both doubles.
 
     Errors carry a google.rpc.ErrorInfo of domain `facerec.internal`, whose
-    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
-    ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
-    naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
-    (FAILED_PRECONDITION),
-    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
-    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
-    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
-    STORE_UNAVAILABLE (UNAVAILABLE).
+    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID,
+    IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
+    OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
+    field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
+    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
+    REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a
+    google.rpc.RetryInfo), ENCODER_UNAVAILABLE and STORE_UNAVAILABLE
+    (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
     within the threshold in force. What would reveal more is unset, people come
@@ -542,7 +547,8 @@ class MatcherService:
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as NOT_PERMITTED.
+    it others are not enrolled, and a probe's face_id is refused as
+    NOT_PERMITTED.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -1236,8 +1242,8 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCollections(self, request, context):
-        """ListCollections pages through the collections, ordered by collection_id. Safe
-        to retry.
+        """ListCollections pages through the collections, ordered by collection_id.
+        Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

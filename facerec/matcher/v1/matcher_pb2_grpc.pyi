@@ -37,16 +37,17 @@ class MatcherServiceStub:
     `distance <= threshold`, both doubles.
 
     Errors carry a google.rpc.ErrorInfo of domain `facerec.internal`, whose
-    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
-    ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
-    naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
-    (FAILED_PRECONDITION),
-    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
-    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
-    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
-    STORE_UNAVAILABLE (UNAVAILABLE).
+    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID,
+    IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
+    OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
+    field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
+    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
+    REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a
+    google.rpc.RetryInfo), ENCODER_UNAVAILABLE and STORE_UNAVAILABLE
+    (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
     within the threshold in force. What would reveal more is unset, people come
@@ -54,7 +55,8 @@ class MatcherServiceStub:
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as NOT_PERMITTED.
+    it others are not enrolled, and a probe's face_id is refused as
+    NOT_PERMITTED.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -168,16 +170,17 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     `distance <= threshold`, both doubles.
 
     Errors carry a google.rpc.ErrorInfo of domain `facerec.internal`, whose
-    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
-    ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
-    naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
-    (FAILED_PRECONDITION),
-    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
-    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
-    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
-    STORE_UNAVAILABLE (UNAVAILABLE).
+    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID,
+    IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
+    OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
+    field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
+    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
+    REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a
+    google.rpc.RetryInfo), ENCODER_UNAVAILABLE and STORE_UNAVAILABLE
+    (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
     within the threshold in force. What would reveal more is unset, people come
@@ -185,7 +188,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as NOT_PERMITTED.
+    it others are not enrolled, and a probe's face_id is refused as
+    NOT_PERMITTED.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -295,16 +299,17 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     `distance <= threshold`, both doubles.
 
     Errors carry a google.rpc.ErrorInfo of domain `facerec.internal`, whose
-    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
-    ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
-    naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
-    (FAILED_PRECONDITION),
-    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
-    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
-    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
-    STORE_UNAVAILABLE (UNAVAILABLE).
+    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID,
+    IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
+    OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
+    field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
+    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
+    REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a
+    google.rpc.RetryInfo), ENCODER_UNAVAILABLE and STORE_UNAVAILABLE
+    (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
     within the threshold in force. What would reveal more is unset, people come
@@ -312,7 +317,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as NOT_PERMITTED.
+    it others are not enrolled, and a probe's face_id is refused as
+    NOT_PERMITTED.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -566,8 +572,8 @@ class CollectionServiceStub:
     Safe to retry.
     """
     ListCollections: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListCollectionsRequest, _matcher_pb2.ListCollectionsResponse]
-    """ListCollections pages through the collections, ordered by collection_id. Safe
-    to retry.
+    """ListCollections pages through the collections, ordered by collection_id.
+    Safe to retry.
     """
     UpdateCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdateCollectionRequest, _matcher_pb2.UpdateCollectionResponse]
     """UpdateCollection changes a collection's settings; every replica uses them
@@ -625,8 +631,8 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     Safe to retry.
     """
     ListCollections: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListCollectionsRequest, _matcher_pb2.ListCollectionsResponse]  # type: ignore[assignment]
-    """ListCollections pages through the collections, ordered by collection_id. Safe
-    to retry.
+    """ListCollections pages through the collections, ordered by collection_id.
+    Safe to retry.
     """
     UpdateCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdateCollectionRequest, _matcher_pb2.UpdateCollectionResponse]  # type: ignore[assignment]
     """UpdateCollection changes a collection's settings; every replica uses them
@@ -699,8 +705,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.ListCollectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.ListCollectionsResponse, _abc.Awaitable[_matcher_pb2.ListCollectionsResponse]]:
-        """ListCollections pages through the collections, ordered by collection_id. Safe
-        to retry.
+        """ListCollections pages through the collections, ordered by collection_id.
+        Safe to retry.
         """
 
     @_abc_1.abstractmethod

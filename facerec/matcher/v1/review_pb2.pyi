@@ -102,8 +102,8 @@ class MeasureRecallResponse(_message.Message):
     CONFIRMED_FIELD_NUMBER: _builtins.int
     FAR_RECALL_FIELD_NUMBER: _builtins.int
     indexed: _builtins.bool
-    """indexed says whether the collection is searched by an index. Where it is not,
-    every answer is exact, and nothing else is set.
+    """indexed says whether the collection is searched by an index. Where it is
+    not, every answer is exact, and nothing else is set.
     """
     samples: _builtins.int
     """samples is the number of searches compared: fewer than requested if the
@@ -180,8 +180,8 @@ class ListDuplicatesRequest(_message.Message):
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token, of a request with the same
-    collection_id, max_distance and include_dismissed. Default: empty, the first
-    page.
+    collection_id, max_distance and include_dismissed. Default: empty, the
+    first page.
     """
     @_builtins.property
     def consistency(self) -> _consistency_pb2.ReadConsistency:

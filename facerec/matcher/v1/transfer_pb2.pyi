@@ -123,8 +123,8 @@ class FaceChunk(_message.Message):
     @_builtins.property
     def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attributes]:
         """attributes are those of each face's person, who keeps labels of other keys,
-        and the metadata where it is unset or empty. An export has them with a person's first
-        face only. Range: 0 to 10000 items, none or one per face.
+        and the metadata where it is unset or empty. An export has them with a
+        person's first face only. Range: 0 to 10000 items, none or one per face.
         """
 
     def __init__(

@@ -14,12 +14,12 @@ def target(request: pb.CalibrateRequest) -> Target:
     if persons:
         ids.count(persons, "max_persons", MIN_PERSONS, MAX_PERSONS)
     return Target(
-        ids.number(request.target_far, "target_far", *TARGET_FMR)
-        if request.HasField("target_far")
-        else usual.far,
-        ids.number(request.target_false_hits, "target_false_hits", *TARGET_FALSE_HITS)
-        if request.HasField("target_false_hits")
-        else usual.false_hits,
+        ids.number(request.target_fmr, "target_fmr", *TARGET_FMR)
+        if request.HasField("target_fmr")
+        else usual.fmr,
+        ids.number(request.target_false_positives, "target_false_positives", *TARGET_FALSE_HITS)
+        if request.HasField("target_false_positives")
+        else usual.false_positives,
         persons or usual.persons,
     )
 
@@ -34,15 +34,15 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
         genuine_pairs=sample.genuine_pairs,
         impostor_persons=sample.impostor.persons,
         impostor_pairs=sample.impostor_pairs,
-        target_far=found.target.far,
-        target_false_hits=found.target.false_hits,
+        target_fmr=found.target.fmr,
+        target_false_positives=found.target.false_positives,
         verify=_point(found.verify, found.faces),
         identify=_point(found.identify, found.faces) if found.identify else None,
         curve=[_point(point, found.faces) for point in found.curve],
         genuine_counts=sample.genuine.sum(axis=0).tolist(),
         impostor_counts=sample.impostor.pairs.tolist(),
-        suspects=[
-            pb.Suspect(person_id_a=each.a, person_id_b=each.b, distance=each.distance)
+        likely_duplicates=[
+            pb.LikelyDuplicate(person_id_a=each.a, person_id_b=each.b, distance=each.distance)
             for each in found.likely_duplicates
         ],
         identify_needs=found.identify_needs,
@@ -64,9 +64,9 @@ def applied_message(applied: Applied) -> pb.ApplyCalibrationResponse:
 def _point(point: Point, faces: int) -> pb.OperatingPoint:
     return pb.OperatingPoint(
         threshold=point.threshold,
-        far=_rate(point.far),
-        frr=_rate(point.frr) if point.frr else None,
-        expected_false_hits=point.far.value * faces,
+        fmr=_rate(point.fmr),
+        fnmr=_rate(point.fnmr) if point.fnmr else None,
+        expected_false_positives=point.fmr.value * faces,
     )
 
 

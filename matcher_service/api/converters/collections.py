@@ -42,7 +42,7 @@ def settings(message: pb.CollectionSettings) -> CollectionSettings:
         min_face_pixels=pixels if quality.HasField("min_face_pixels") else None,
         exact_only=search.exact_only if search.HasField("exact_only") else None,
         index_above_faces=_index_above_faces(search),
-        trust_distance=_number(search, "trust_distance", path="settings.search"),
+        acceptance_threshold=_number(search, "acceptance_threshold", path="settings.search"),
         target_recall=_number(search, "target_recall", path="settings.search", least=0.5, most=1),
         retention=_retention(message.retention) if message.HasField("retention") else None,
         refused_qualities=_reasons(quality.refused) if quality.HasField("refused") else None,
@@ -129,7 +129,7 @@ def _settings_message(settings: CollectionSettings) -> pb.CollectionSettings:
         search=pb.SearchPolicy(
             exact_only=settings.exact_only,
             index_above_faces=settings.index_above_faces,
-            trust_distance=settings.trust_distance,
+            acceptance_threshold=settings.acceptance_threshold,
             target_recall=settings.target_recall,
         ),
     )

@@ -155,7 +155,7 @@ class Recorder:
             token = page.next_page_token if page else ""
         await self.ask("ListDuplicates", v1.ListDuplicatesRequest(max_distance=0.3))
         await self.ask("ListDuplicates", v1.ListDuplicatesRequest(page_size=1000))
-        await self.ask("Calibrate", v1.CalibrateRequest(max_persons=50, target_far=0.1))
+        await self.ask("Calibrate", v1.CalibrateRequest(max_persons=50, target_fmr=0.1))
         await self.ask("ApplyCalibration", v1.ApplyCalibrationRequest(calibration_id=str(uuid.UUID(int=1))))
         await self.ask("MeasureRecall", v1.MeasureRecallRequest(samples=20))
         await self.ask("GetCollection", pb.GetCollectionRequest())
@@ -163,7 +163,7 @@ class Recorder:
             pb.CollectionSettings(verify_threshold=0.6),
             pb.CollectionSettings(identify_threshold=0.5),
             pb.CollectionSettings(duplicate_threshold=0.5),
-            pb.CollectionSettings(search=pb.SearchPolicy(trust_distance=0.45)),
+            pb.CollectionSettings(search=pb.SearchPolicy(acceptance_threshold=0.45)),
             pb.CollectionSettings(search=pb.SearchPolicy(target_recall=0.998)),
         ):
             await self.ask("UpdateCollection", pb.UpdateCollectionRequest(settings=settings))

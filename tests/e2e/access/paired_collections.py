@@ -14,7 +14,7 @@ from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.vector_encoder import picture
 
 # From a probe to its target in one collection and in the other: within the bound of a reduced-probe query
-# (0.38), the trust distance (0.45), the identify threshold (0.5), the verify threshold (0.6), or beyond.
+# (0.38), the acceptance threshold (0.45), the identify and verify thresholds (0.5 and 0.6), or beyond.
 PAIRS = ((0.20, 0.47), (0.20, 0.41), (0.41, 0.47), (0.52, 0.58), (0.65, 0.90))
 ALONE, SURROUNDED, SECOND_FACE = range(
     3

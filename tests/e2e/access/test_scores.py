@@ -212,9 +212,9 @@ async def test_more_people_than_an_index_querys_are_counted_by_a_scan(
 
 
 async def test_calls_that_set_or_measure_distance_limits_need_scores(locked: RunningMatcher) -> None:
-    settings = pb.CollectionSettings(search=pb.SearchPolicy(trust_distance=0.3))
+    settings = pb.CollectionSettings(search=pb.SearchPolicy(acceptance_threshold=0.3))
     request = pb.UpdateCollectionRequest(settings=settings)
-    with refused(Reason.NOT_PERMITTED, "settings.search.trust_distance"):
+    with refused(Reason.NOT_PERMITTED, "settings.search.acceptance_threshold"):
         await locked.collections.UpdateCollection(request, metadata=bearer("manage"))
     await locked.collections.UpdateCollection(request, metadata=bearer("sighted"))
     for method in ("Calibrate", "MeasureRecall"):

@@ -217,7 +217,7 @@ def test_a_collection_is_calibrated_and_plotted_and_its_thresholds_are_applied(
     moved = terminal.run("import", tmp_path / "in.npz", "--collection", "calibrated", "--json")
     assert (moved.code, moved.json["faces_added"]) == (0, 400)
     picture = tmp_path / "rates.png"
-    calibrate = ("calibrate", "--target-far", "0.01", "--collection", "calibrated")
+    calibrate = ("calibrate", "--target-fmr", "0.01", "--collection", "calibrated")
     drawn = terminal.run(*calibrate, "--plot", picture)
     assert (drawn.code, "nothing was changed" in drawn.out) == (0, True)
     with Image.open(picture) as opened:

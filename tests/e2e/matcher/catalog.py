@@ -26,7 +26,7 @@ NEW = pb.CollectionSettings(
         ),
     ),
     search=pb.SearchPolicy(
-        exact_only=False, index_above_faces=20000, trust_distance=0.45, target_recall=0.998
+        exact_only=False, index_above_faces=20000, acceptance_threshold=0.45, target_recall=0.998
     ),
     retention=Duration(),
 )

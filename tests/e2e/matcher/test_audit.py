@@ -123,11 +123,11 @@ async def test_a_change_that_was_not_made_has_no_event(matcher: RunningMatcher, 
 
 
 async def test_decisions_are_written_in_batches_with_their_outcome(matcher: RunningMatcher) -> None:
-    near, far = vectors(2)
+    near, fmr = vectors(2)
     await matcher.stub.Enroll(enroll("ann", encoding(near)))
     await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(near)))
-    await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(far)))
-    await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(near), encoding(far)]))
+    await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(fmr)))
+    await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(near), encoding(fmr)]))
     await matcher.stub.Compare(pb.CompareRequest(probe_a=encoding(near), probe_b=encoding(near)))
     found = await written(matcher, 5)
     ann = (await events(matcher, kind=audit_pb2.AUDIT_KIND_CHANGES))[0].person_tag
@@ -268,9 +268,9 @@ async def test_an_applied_calibration_has_an_event_and_gives_expected_false_posi
     await connection.execute("ANALYZE")
     await connection.close()
     identify = pb.IdentifyRequest(probes=[encoding(dataset.encodings[0])], max_distance=0.6)
-    assert not (await matcher.stub.Identify(identify)).HasField("expected_false_hits")
+    assert not (await matcher.stub.Identify(identify)).HasField("expected_false_positives")
     found = (
-        await matcher.collections.Calibrate(calibration_pb2.CalibrateRequest(target_far=0.01))
+        await matcher.collections.Calibrate(calibration_pb2.CalibrateRequest(target_fmr=0.01))
     ).calibration
     await matcher.collections.ApplyCalibration(
         calibration_pb2.ApplyCalibrationRequest(calibration_id=found.calibration_id)
@@ -281,10 +281,10 @@ async def test_an_applied_calibration_has_an_event_and_gives_expected_false_posi
     assert event.details["verify_threshold"] == f"0.6 -> {found.verify.threshold:g}"
     answer = await matcher.stub.Identify(identify)
     point = next(point for point in found.curve if abs(point.threshold - 0.6) < 1e-9)
-    assert answer.expected_false_hits == pytest.approx(point.far.value * 800, rel=0.01)
-    assert answer.expected_false_hits_high == pytest.approx(point.far.high * 800, rel=0.01)
+    assert answer.expected_false_positives == pytest.approx(point.fmr.value * 800, rel=0.01)
+    assert answer.expected_false_positives_high == pytest.approx(point.fmr.high * 800, rel=0.01)
     # The expected false positives agree with those that happen, on average over everybody else's faces.
     distances = np.linalg.norm(dataset.encodings[:, None] - dataset.encodings[None], axis=2)
     others = dataset.people[:, None] != dataset.people[None]
     hits = ((distances <= 0.6) & others).sum(axis=1).mean()
-    assert answer.expected_false_hits == pytest.approx(hits, rel=0.5)
+    assert answer.expected_false_positives == pytest.approx(hits, rel=0.5)

@@ -28,7 +28,7 @@ SETTINGS = CollectionSettings(
     min_face_pixels=80,
     exact_only=True,
     index_above_faces=5000,
-    trust_distance=0.375,
+    acceptance_threshold=0.375,
     target_recall=0.75,
     retention=datetime.timedelta(days=30),
     refused_qualities=QUALITY_REASONS,

@@ -26,7 +26,7 @@ CHANGES = [
     pb.CollectionSettings(quality=pb.QualityPolicy(min_face_pixels=65535)),
     pb.CollectionSettings(search=pb.SearchPolicy(exact_only=True)),
     pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000)),
-    pb.CollectionSettings(search=pb.SearchPolicy(trust_distance=0.0)),
+    pb.CollectionSettings(search=pb.SearchPolicy(acceptance_threshold=0.0)),
     pb.CollectionSettings(search=pb.SearchPolicy(target_recall=0.5)),
     pb.CollectionSettings(retention=YEAR),
 ]

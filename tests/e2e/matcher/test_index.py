@@ -105,14 +105,14 @@ async def test_decisions_equal_those_of_numpy_whatever_the_index_proposes(
     assert modes == {INDEX, CONFIRMED}
 
 
-async def test_an_index_result_is_accepted_only_within_the_trust_distance(
+async def test_an_index_result_is_accepted_only_within_the_acceptance_threshold(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await maintain(database_url)
     vector = PEOPLE.genuine(1).encodings[0]
     _, distance = nearest(faces, vector)
     for trust, mode in ((distance * 1.001, INDEX), (distance * 0.999, CONFIRMED)):
-        await administrator.execute("UPDATE facerec.collection SET trust_distance = $1", trust)
+        await administrator.execute("UPDATE facerec.collection SET acceptance_threshold = $1", trust)
         answer = await identify(matcher, vector, max_distance=0.6)
         assert answer.mode == mode
         assert (answer.faces_searched == len(faces.people)) == (mode == CONFIRMED)
@@ -158,7 +158,9 @@ async def test_the_measured_number_of_lists_is_read_in_searches(
     """
     everything = math.ceil(16 / REDUCED_LISTS)
     await maintain(database_url)
-    await administrator.execute("UPDATE facerec.collection SET trust_distance = 4, duplicate_threshold = 4")
+    await administrator.execute(
+        "UPDATE facerec.collection SET acceptance_threshold = 4, duplicate_threshold = 4"
+    )
     found = {}
     for lists_read in (1, everything):
         await administrator.execute("UPDATE facerec.collection SET index_effort = $1", lists_read)

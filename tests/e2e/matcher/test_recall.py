@@ -54,13 +54,15 @@ async def test_an_index_is_compared_with_exact_scans(
     assert poor.confirmed.value > good.confirmed.value
 
     # Trusted with anything it finds, it answers wrongly wherever it misses.
-    await administrator.execute("UPDATE facerec.collection SET trust_distance = 4, identify_threshold = 4")
+    await administrator.execute(
+        "UPDATE facerec.collection SET acceptance_threshold = 4, identify_threshold = 4"
+    )
     trusted = await measure(matcher, samples=100)
     assert trusted.agreement.count == trusted.recall.count + trusted.far_recall.count < 98
     assert trusted.confirmed.count == 0
 
     # Where the index is trusted with nothing, every answer is confirmed and therefore right.
-    await administrator.execute("UPDATE facerec.collection SET trust_distance = 0")
+    await administrator.execute("UPDATE facerec.collection SET acceptance_threshold = 0")
     confirmed = await measure(matcher, samples=50)
     assert (confirmed.confirmed.count, confirmed.agreement.count) == (50, 50)
 

@@ -56,11 +56,11 @@ async def identify(matcher: RunningMatcher, consistency: ReadConsistency | None)
     probes = [encoding(vector) for vector in (*FACES.encodings[:5], unenrolled)]
     found = await matcher.stub.Identify(pb.IdentifyRequest(probes=probes, consistency=consistency))
     candidates = [[each.person_id for each in face.candidates] for face in found.faces]
-    return candidates, found.expected_false_hits
+    return candidates, found.expected_false_positives
 
 
 async def calibrate(matcher: RunningMatcher, consistency: ReadConsistency | None) -> Any:
-    request = calibration_pb2.CalibrateRequest(target_far=0.1, consistency=consistency)
+    request = calibration_pb2.CalibrateRequest(target_fmr=0.1, consistency=consistency)
     found = (await matcher.collections.Calibrate(request)).calibration
     return found.genuine_persons, found.genuine_pairs, found.impostor_pairs
 
@@ -106,7 +106,7 @@ async def test_without_the_primary_methods_that_store_nothing_go_on_and_others_a
 ) -> None:
     """Also what a calibration that is in force says of a search."""
     matcher = await reading(start_matcher, servers, scan_apart_above_faces=0, replay_wait_seconds=10)
-    request = calibration_pb2.CalibrateRequest(target_far=0.1)
+    request = calibration_pb2.CalibrateRequest(target_fmr=0.1)
     calibration_id = (await matcher.collections.Calibrate(request)).calibration.calibration_id
     await matcher.collections.ApplyCalibration(
         calibration_pb2.ApplyCalibrationRequest(calibration_id=calibration_id)

@@ -86,7 +86,7 @@ class Commands:
         self._facerec("status")
         self._facerec("import", str(_people(self.folder / "people.npz")))
         self._facerec("export", str(self._out / "export.npz"))
-        self._facerec("calibrate", "--target-far", "0.1", "--plot", str(self._out / "plot.png"))
+        self._facerec("calibrate", "--target-fmr", "0.1", "--plot", str(self._out / "plot.png"))
         doctor = (*self._database, "--encoder-address", self.encoder)
         self._run("matcher_service doctor", "-m", "matcher_service", "doctor", *doctor)
         maintain = (*self._database, "--maintain-once")

@@ -46,8 +46,8 @@ async def by_mode(attacker: Attacker) -> CheckResult:
 
 
 async def by_setting(attacker: Attacker) -> CheckResult:
-    """Halve the way to a distance by moving trust_distance until the mode flips."""
-    name, probe = "scores: trust_distance moved to and fro", attacker.at(7, 0.3217)
+    """Halve the way to a distance by moving acceptance_threshold until the mode flips."""
+    name, probe = "scores: acceptance_threshold moved to and fro", attacker.at(7, 0.3217)
     low, high = 0.0, 0.5
     tries = 0
     while high - low > 1e-6:
@@ -62,7 +62,7 @@ async def by_setting(attacker: Attacker) -> CheckResult:
 
 
 def _trust(distance: float) -> pb.UpdateCollectionRequest:
-    search = pb.SearchPolicy(trust_distance=distance)
+    search = pb.SearchPolicy(acceptance_threshold=distance)
     return pb.UpdateCollectionRequest(settings=pb.CollectionSettings(search=search))
 
 

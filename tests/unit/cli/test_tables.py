@@ -74,12 +74,12 @@ def calibration() -> Calibration:
         genuine_pairs=200,
         impostor_persons=200,
         impostor_pairs=19900,
-        target_far=1e-05,
-        target_false_hits=0.01,
+        target_fmr=1e-05,
+        target_false_positives=0.01,
         verify=point,
         identify=point,
         identify_needs="",
-        suspects=(),
+        likely_duplicates=(),
         curve=(point,),
         genuine_counts=(0,),
         impostor_counts=(0,),
@@ -116,10 +116,10 @@ def test_a_table_stands_between_empty_lines_at_a_terminal_alone(
 def test_advice_of_a_calibration_names_the_commands_flags(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    asks = "ask for target_false_hits of 0.1 or more or set max_persons to 5000, where there are as many"
+    asks = "ask for target_false_positives of 0.1 or more or set max_persons to 5000, where there are as many"
     calibrate.show(dataclasses.replace(calibration(), identify=None, identify_needs=asks))
     shown = capsys.readouterr().out
-    assert "ask for --target-false-hits of 0.1 or more or set --max-persons to 5000" in shown
+    assert "ask for --target-false-positives of 0.1 or more or set --max-persons to 5000" in shown
 
 
 @pytest.mark.parametrize("width", WIDTHS)

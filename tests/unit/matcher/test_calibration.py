@@ -12,8 +12,8 @@ from tests.benchmarks.calibration import cover, measured, population
 def test_intervals_contain_the_true_rate_in_about_95_of_100_populations(persons: int, photos: int) -> None:
     found = cover(200, persons, photos, seed=11)
     # 95 % of 200 within 3.3 standard deviations; the command behind `make bench-calibration` draws 1,000.
-    assert 0.90 <= found.far <= 1.0
-    assert 0.90 <= found.frr <= 0.995
+    assert 0.90 <= found.fmr <= 1.0
+    assert 0.90 <= found.fnmr <= 0.995
 
 
 def test_an_interval_is_wider_than_that_of_independent_pairs() -> None:
@@ -21,8 +21,8 @@ def test_an_interval_is_wider_than_that_of_independent_pairs() -> None:
     points = error_rates.curve(sample)
     chosen = error_rates.largest_within(points, 0.01)
     assert chosen is not None
-    naive = 1.96 * np.sqrt(chosen.far.value * (1 - chosen.far.value) / sample.impostor_pairs)
-    assert chosen.far.high - chosen.far.value > 2 * naive
+    naive = 1.96 * np.sqrt(chosen.fmr.value * (1 - chosen.fmr.value) / sample.impostor_pairs)
+    assert chosen.fmr.high - chosen.fmr.value > 2 * naive
 
 
 def test_without_a_seen_error_the_interval_is_still_wide() -> None:
@@ -43,4 +43,4 @@ def test_the_persons_needed_are_those_that_make_the_pairs_needed() -> None:
 def test_without_a_person_with_two_faces_there_is_no_frr() -> None:
     sample = measured(population(np.random.default_rng(4), 50, 2))
     alone = Sample(sample.genuine[:0], sample.impostor)
-    assert all(point.frr is None for point in error_rates.curve(alone))
+    assert all(point.fnmr is None for point in error_rates.curve(alone))
