@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the tests of the SQL and of the matcher over another PostgreSQL with pgvector, whose programs are in the folder $1;
-# further arguments are pytest's. Tests of standbys and of `facerec up` use the embedded one whatever is given.
+# further arguments are pytest's. One worker by default: a scrub waits for what others do on the server. Tests of standbys
+# and of `facerec up` use the embedded one whatever is given.
 set -eu
 programs=$1
 shift
@@ -21,4 +22,4 @@ run pg_ctl -s -w -D data -l log start -o "-p 5432 -c listen_addresses= -c unix_s
     -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 [ $# -gt 0 ] || set -- tests/postgres tests/e2e/matcher
 TEST_DATABASE_URL="postgresql://postgres@/postgres?host=$folder&port=5432&sslmode=disable" TEST_PROGRAMS="$programs" \
-    .venv/bin/python -m pytest -n "${TEST_WORKERS:-4}" --dist loadfile "$@"
+    .venv/bin/python -m pytest -n "${TEST_WORKERS:-1}" --dist loadfile "$@"

@@ -1,6 +1,7 @@
 """A dump restored into another server, by the commands of docs/operations.md, gives the same answers."""
 
 import asyncio
+import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,11 @@ from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.postgres import migrations
 from tests.e2e.matcher.requests import encoding, enroll, vectors
+from tests.fixtures import programs
 from tests.fixtures.matcher import StartMatcher
-from tests.fixtures.programs import run
 
 PEOPLE = 20
+run = functools.partial(programs.run, folder=programs.EMBEDDED)  # the servers are embedded ones
 LOGINS = """
 CREATE ROLE matcher_login LOGIN IN ROLE facerec_serve;
 CREATE ROLE other_login LOGIN;
