@@ -24,9 +24,7 @@ async def move_faces(
     PersonFull, CollectionNotFound, StoreUnavailable, Overloaded.
     """
     async with repository.database.transaction(collection_id) as session:
-        created = await session.row("add_person", person_id=target_id) is not None
-        persons, owners = await _lock(session, face_ids, target_id)
-        await delete_expired(session, list(persons))
+        created, persons, owners = await _lock(session, face_ids, target_id)
         target_key = persons[target_id]["person_key"]
         keys = [person["person_key"] for person in persons.values()]
         row = await session.required_row(
@@ -44,20 +42,23 @@ async def move_faces(
 
 async def _lock(
     session: Session, face_ids: Sequence[uuid.UUID], target_id: str
-) -> tuple[dict[str, Row], dict[uuid.UUID, int]]:
-    """Lock the target and the faces' owners: the persons by id, and each face's owner.
+) -> tuple[bool, dict[str, Row], dict[uuid.UUID, int]]:
+    """Lock the target, who is added if new, and the faces' owners, and erase what has expired of them.
 
-    A face may be moved while this waits for a lock: its new owner is locked by the next attempt.
+    Returns whether the target was added, the persons by id, and each face's owner. A face may be moved, or
+    the target erased, while this waits for a lock: the next attempt finds it where it is.
     """
+    created = False
     for _ in range(LOCK_ATTEMPTS):
+        created |= await session.row("add_person", person_id=target_id) is not None
         locked = await session.rows("lock_moved_persons", face_ids=face_ids, target_id=target_id)
         persons = {row["person_id"]: row for row in locked}
+        await delete_expired(session, list(persons))
         found = await session.rows("owners_of_faces", face_ids=face_ids)
         owners = {row["face_id"]: row["person_key"] for row in found}
         if target_id in persons and set(owners.values()) <= {row["person_key"] for row in locked}:
             _check_found(face_ids, owners)
-            return persons, owners
-        await session.row("add_person", person_id=target_id)  # again, if it was erased meanwhile
+            return created, persons, owners
     raise Overloaded(
         "the faces or the person changed during each attempt; retry later",
         retry_after_seconds=RETRY_OVERLOADED_SECONDS,

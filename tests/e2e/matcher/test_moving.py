@@ -5,6 +5,7 @@ import uuid
 
 import asyncpg
 import numpy as np
+from google.protobuf.duration_pb2 import Duration
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import audit_pb2
@@ -13,7 +14,7 @@ from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, retried, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 
-PERSON = partition_name("person", "default")
+FACE, PERSON = partition_name("face", "default"), partition_name("person", "default")
 
 
 async def held(matcher: RunningMatcher, person_id: str) -> list[str]:
@@ -89,6 +90,23 @@ async def test_a_move_of_a_face_that_does_not_exist_changes_nothing(matcher: Run
     assert sorted(await held(matcher, "ann")) == sorted(faces)
     with refused(Reason.PERSON_NOT_FOUND, "person_id"):
         await matcher.stub.GetPerson(pb.GetPersonRequest(person_id="new"))
+
+
+async def test_a_face_past_the_retention_is_erased_and_not_moved(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    old, new = await add(matcher, "ann", *vectors(2))
+    settings = pb.CollectionSettings(retention=Duration(seconds=3600))
+    await matcher.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=settings))
+    connection = await asyncpg.connect(database_url)
+    try:
+        age = f"UPDATE facerec.{FACE} SET create_time = now() - interval '2 hours' WHERE face_id = $1"
+        await connection.execute(age, uuid.UUID(old))
+    finally:
+        await connection.close()
+    with refused(Reason.STORED_FACE_NOT_FOUND, "face_ids[1]"):
+        await matcher.stub.MoveFaces(pb.MoveFacesRequest(face_ids=[new, old], target_person_id="ben"))
+    assert sorted(await held(matcher, "ann")) == sorted([old, new])  # nothing was changed
 
 
 async def test_a_move_beyond_a_persons_limit_changes_nothing(
