@@ -15,7 +15,7 @@ RETRY_SECONDS = 0.1  # the shortest retry delay of a refusal
 MAX_RETRY_SECONDS = 30.0
 SMOOTHING = 1 / 16  # weight of the newest service time
 
-Kind = Literal["call", "index", "scan", "maintenance", "transfer", "export", "enroll", "encoder"]
+Kind = Literal["call", "index", "scan", "maintenance", "transfer", "export", "enroll", "encoder", "operation"]
 """The kind of work that a semaphore limits, as its metrics are labelled; `_WORK` has it in words."""
 
 _WORK: Final[dict[Kind, str]] = {
@@ -27,6 +27,7 @@ _WORK: Final[dict[Kind, str]] = {
     "export": "exports",
     "enroll": "enrollments of this collection",
     "encoder": "images",
+    "operation": "requests with a request id that take long",
 }
 
 

@@ -20,6 +20,7 @@ from matcher_service.identification.matcher import Matcher
 from matcher_service.identification.recall import RecallMeter
 from matcher_service.identification.repository import DecisionRepository
 from matcher_service.identification.search import Search
+from matcher_service.operations.operations import Operations
 from matcher_service.persons.enrollment import Enroller
 from matcher_service.persons.enrollment_checks import EnrollmentChecks
 from matcher_service.persons.export import PersonExporter
@@ -78,12 +79,14 @@ class MatcherService:
             exporter=Exporter(self._database, export_seconds=settings.export_timeout_seconds),
             max_staleness_seconds=settings.max_staleness_seconds,
         )
+        self._operations = Operations(self._database, wait_seconds=settings.pool_wait_seconds)
         collections = CollectionServicer(
             CollectionRepository(self._database),
             Calibrator(self._database),
             RecallMeter(self._database, search, scanner),
             Reviewer(self._database),
             AuditReader(self._database),
+            operations=self._operations,
             max_staleness_seconds=settings.max_staleness_seconds,
         )
         self.server = Server(
@@ -120,6 +123,7 @@ class MatcherService:
         """Finish the calls in flight and close everything."""
         await self._readiness.stop()
         await self.server.stop()
+        await self._operations.stop()
         await self._decisions.stop()
         await self._encoder.close()
         await self._database.close()

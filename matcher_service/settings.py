@@ -154,8 +154,8 @@ class MatcherSettings(ServingSettings):
     """How long `maintain` keeps the record of decisions, in days; 0 for ever."""
 
     request_retention_days: int = pydantic.Field(30, ge=0, le=36500)
-    """How long `maintain` keeps the request ids of enrollments and the progress of imports, in days; 0 for
-    ever. A request id that is used again later counts as new."""
+    """How long `maintain` keeps the request ids of enrollments, those of long calls with their answers, and
+    the progress of imports, in days; 0 for ever. A request id that is used again later counts as new."""
 
     recall_check_seconds: float = pydantic.Field(6 * 3600.0, ge=1, le=30 * 86400)
     """How often `maintain` measures an index's recall, in seconds; sooner if the number of people has changed

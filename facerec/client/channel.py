@@ -44,6 +44,7 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "ListCollections",
         "UpdateCollection",
         "DeleteCollection",
+        "Calibrate",
         "ApplyCalibration",
         "MeasureRecall",
         "ListDuplicates",

@@ -11,6 +11,7 @@ from facerec.serving.middleware.chain import Context
 from matcher_service import caller_rights as rights
 from matcher_service.api.converters import audit as audit_messages
 from matcher_service.api.converters import calibrations, collections, requests, reviews
+from matcher_service.api.repeatable import RepeatableCalls
 from matcher_service.audit.reading import AuditReader
 from matcher_service.calibration.calibrator import Calibrator
 from matcher_service.collections.repository import CollectionRepository
@@ -20,6 +21,7 @@ from matcher_service.domain.errors import IdInvalid, OptionInvalid
 from matcher_service.domain.page_tokens import PairList
 from matcher_service.duplicates.review import MAX_DISTANCE, Reviewer
 from matcher_service.identification.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
+from matcher_service.operations.operations import Operations
 
 
 class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
@@ -33,6 +35,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         reviewer: Reviewer,
         audit: AuditReader,
         *,
+        operations: Operations,
         max_staleness_seconds: float,
     ) -> None:
         self._collections = repository
@@ -40,6 +43,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self._meter = meter
         self._reviewer = reviewer
         self._audit = audit
+        self._calls = RepeatableCalls(operations)
         self._max_staleness_seconds = max_staleness_seconds
 
     async def CreateCollection(
@@ -86,28 +90,31 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.DeleteCollectionRequest, context: Context
     ) -> pb.DeleteCollectionResponse:
         """Erase a collection."""
-        erasure = await self._collections.delete(
-            _required_collection_id(request.collection_id), force=request.force
+        collection_id = _required_collection_id(request.collection_id)
+        return await self._calls.answer(
+            request,
+            collection_id,
+            lambda record: self._collections.delete(collection_id, force=request.force, record=record),
+            pb.DeleteCollectionResponse,
+            collections.erasure_message,
         )
-        message = pb.DeleteCollectionResponse(
-            collections_deleted=erasure.collections,
-            persons_deleted=erasure.persons,
-            faces_deleted=erasure.faces,
-        )
-        message.delete_time.FromDatetime(erasure.delete_time)
-        return message
 
     async def Calibrate(
         self, request: calibration_pb.CalibrateRequest, context: Context
     ) -> calibration_pb.CalibrateResponse:
         """Measure a collection's error rates."""
         rights.check_may_see_scores("collection_id")
-        found = await self._calibrator.calibrate(
-            ids.collection_id(request.collection_id),
-            calibrations.target(request),
-            max_staleness=self._max_staleness(request),
+        collection_id = ids.collection_id(request.collection_id)
+        target, max_staleness = calibrations.target(request), self._max_staleness(request)
+        return await self._calls.answer(
+            request,
+            collection_id,
+            lambda record: self._calibrator.calibrate(
+                collection_id, target, max_staleness=max_staleness, record=record
+            ),
+            calibration_pb.CalibrateResponse,
+            calibrations.stored_message if request.request_id else calibrations.calibration_message,
         )
-        return calibrations.calibration_message(found)
 
     async def ApplyCalibration(
         self, request: calibration_pb.ApplyCalibrationRequest, context: Context
@@ -124,13 +131,18 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     ) -> review_pb.MeasureRecallResponse:
         """Compare searches by index with exact ones."""
         rights.check_may_see_scores("collection_id")
-        samples = request.samples or DEFAULT_SAMPLES
-        found = await self._meter.measure(
-            ids.collection_id(request.collection_id),
-            ids.count(samples, "samples", MIN_SAMPLES, MAX_SAMPLES),
-            max_staleness=self._max_staleness(request),
+        collection_id = ids.collection_id(request.collection_id)
+        samples = ids.count(request.samples or DEFAULT_SAMPLES, "samples", MIN_SAMPLES, MAX_SAMPLES)
+        max_staleness = self._max_staleness(request)
+        return await self._calls.answer(
+            request,
+            collection_id,
+            lambda record: self._meter.measure(
+                collection_id, samples, max_staleness=max_staleness, record=record
+            ),
+            review_pb.MeasureRecallResponse,
+            reviews.recall_message,
         )
-        return reviews.recall_message(found)
 
     async def ListDuplicates(
         self, request: review_pb.ListDuplicatesRequest, context: Context

@@ -18,6 +18,7 @@ from matcher_service.calibration.error_rates import BIN, BINS, MIN_PERSONS, Coun
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
 from matcher_service.calibration.support import Target, check_support, identify_point
 from matcher_service.domain.errors import CalibrationNotFound, CalibrationUnsupported
+from matcher_service.operations.recording import Record, record_nothing
 from matcher_service.postgres.database import YIELD_SECONDS, Database, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import read_vectors
@@ -78,10 +79,16 @@ class Calibrator:
 
     @retried_on_schema_change
     async def calibrate(
-        self, collection_id: str, target: Target, *, max_staleness: float | None = None
+        self,
+        collection_id: str,
+        target: Target,
+        *,
+        max_staleness: float | None = None,
+        record: Record[Calibration] = record_nothing,
     ) -> Calibration:
         """Measure the collection's error rates and store the calibration. Changes nothing else. What is
-        measured may be `max_staleness` seconds old, as in `Database.review_session`.
+        measured may be `max_staleness` seconds old, as in `Database.review_session`. `record` is awaited in
+        the transaction that stores it.
 
         Raises CollectionNotFound, StoreUnavailable, Overloaded, and CalibrationUnsupported with the number of
         pairs that it requires.
@@ -110,25 +117,27 @@ class Calibrator:
             identify, needs = identify_point(curve, sample, faces, target)
             likely_duplicates = await _likely_duplicates(session, drawn, counter)
         evidence = _evidence(sample, faces, target, curve, (verify, identify))
-        async with self._database.session(collection_id) as session:  # the one above may be on a standby
+        async with self._database.transaction(collection_id) as session:  # the one above may be on a standby
             stored = await session.required_row(
                 "add_calibration",
                 verify_threshold=verify.threshold,
                 identify_threshold=identify.threshold if identify else None,
                 evidence=json.dumps(evidence),
             )
-        return Calibration(
-            calibration_id=stored["calibration_id"],
-            create_time=stored["create_time"],
-            faces=faces,
-            target=target,
-            sample=sample,
-            curve=curve,
-            verify=verify,
-            identify=identify,
-            identify_needs=needs,
-            likely_duplicates=likely_duplicates,
-        )
+            calibration = Calibration(
+                calibration_id=stored["calibration_id"],
+                create_time=stored["create_time"],
+                faces=faces,
+                target=target,
+                sample=sample,
+                curve=curve,
+                verify=verify,
+                identify=identify,
+                identify_needs=needs,
+                likely_duplicates=likely_duplicates,
+            )
+            await record(session, calibration)
+        return calibration
 
     @retried_on_schema_change
     async def apply(self, collection_id: str, calibration_id: uuid.UUID) -> Applied:

@@ -9,6 +9,7 @@ from matcher_service.domain import page_tokens
 from matcher_service.domain.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from matcher_service.domain.errors import CollectionExists, CollectionNotEmpty, CollectionNotFound
 from matcher_service.domain.proportion import Proportion
+from matcher_service.operations.recording import Record, record_nothing
 from matcher_service.postgres.database import Database, Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
@@ -81,10 +82,13 @@ class CollectionRepository:
         return await self._counted(new)
 
     @retried_on_schema_change
-    async def delete(self, collection_id: str, *, force: bool) -> CollectionErasure:
+    async def delete(
+        self, collection_id: str, *, force: bool, record: Record[CollectionErasure] = record_nothing
+    ) -> CollectionErasure:
         """Erase a collection, with `force` and everybody in it; all counts are 0 if there is none.
 
-        Raises CollectionNotEmpty without `force` where it has people.
+        Raises CollectionNotEmpty without `force` where it has people. `record` is awaited in the transaction
+        of the erasure.
 
         Uses a connection for bulk work; it may run until the caller's deadline, beyond the limit of other
         statements.
@@ -104,7 +108,10 @@ class CollectionRepository:
             if row["collections"]:
                 change = Change(Action.DELETE_COLLECTION, None, row["persons"], row["faces"])
                 await append_event(session, change)
-        return CollectionErasure(row["collections"], row["persons"], row["faces"], row["delete_time"])
+            await session.execute("delete_operations")
+            erasure = CollectionErasure(row["collections"], row["persons"], row["faces"], row["delete_time"])
+            await record(session, erasure)
+        return erasure
 
     async def _counted(self, found: Collection) -> Collection:
         """The collection with fewer than COUNTED_ROWS faces and people counted."""

@@ -12,6 +12,7 @@ from matcher_service.identification.exact_scan import ExactScanner
 from matcher_service.identification.query import Query, SearchResult
 from matcher_service.identification.recall_sampling import draw_recall_samples
 from matcher_service.identification.search import Search
+from matcher_service.operations.recording import Record, record_nothing
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
@@ -56,16 +57,28 @@ class RecallMeter:
         self._search = search
         self._scanner = scanner
 
-    @retried_on_schema_change
     async def measure(
-        self, collection_id: str, samples: int, *, max_staleness: float | None = None
+        self,
+        collection_id: str,
+        samples: int,
+        *,
+        max_staleness: float | None = None,
+        record: Record[Recall] = record_nothing,
     ) -> Recall:
         """Compare up to `samples` searches, fewer if the caller's time is up or there are few people.
 
         Half of the samples are made of faces far from their person's centers. `max_staleness` is as in
-        `Database.index_session`. Raises CollectionNotFound,
-        StoreUnavailable, Overloaded.
+        `Database.index_session`. `record` is awaited with the result, in a transaction of its own if there is
+        one. Raises CollectionNotFound, StoreUnavailable, Overloaded.
         """
+        recall = await self._measure(collection_id, samples, max_staleness)
+        if record is not record_nothing:
+            async with self._database.transaction(collection_id) as session:
+                await record(session, recall)
+        return recall
+
+    @retried_on_schema_change
+    async def _measure(self, collection_id: str, samples: int, max_staleness: float | None) -> Recall:
         ends = time.monotonic() + TIME_SHARE * call.remaining_seconds(LONGEST_SECONDS)
         async with self._database.scan_session(collection_id, max_staleness=max_staleness) as session:
             row = await session.required_row("get_collection")

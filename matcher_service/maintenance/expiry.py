@@ -42,6 +42,13 @@ async def delete_old_requests(connection: Connection, collection_id: str, days: 
         await session.execute(name, before_time=end)
 
 
+async def delete_old_operations(connection: Connection, days: int) -> None:
+    """Delete the request ids and answers of long work that was begun more than `days` ago; 0 keeps them."""
+    if days:
+        end = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
+        await Session(connection, role="maintenance").execute("delete_old_operations", before_time=end)
+
+
 async def delete_old_audit_events(connection: Connection, change_days: int, decision_days: int) -> int:
     """Delete audit events older than these days, 0 keeps them for ever; returns the number of events."""
     now = datetime.datetime.now(datetime.UTC)

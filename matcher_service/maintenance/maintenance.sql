@@ -266,6 +266,11 @@ DELETE FROM facerec.:"enroll_request" r WHERE r.collection_id = :collection_id A
 -- Imports not continued since :before_time. Primary key.
 DELETE FROM facerec.face_import i WHERE i.collection_id = :collection_id AND i.update_time < :before_time;
 
+-- name: delete_old_operations
+-- Long work that was begun before :before_time, of all collections, deleted ones too. A scan of the table, which has a row
+-- for each calibration, measurement and deletion of that time.
+DELETE FROM facerec.operation o WHERE o.create_time < :before_time;
+
 -- name: blank_requests
 -- Blanks the requests whose person is erased; only their ids stay. A scan of all requests; person (person_key).
 UPDATE facerec.:"enroll_request" r

@@ -9,7 +9,12 @@ import structlog
 
 from facerec.serving.server.errors import StartError
 from matcher_service.domain.errors import MatcherError
-from matcher_service.maintenance.expiry import delete_old_audit_events, delete_old_requests, erase_expired
+from matcher_service.maintenance.expiry import (
+    delete_old_audit_events,
+    delete_old_operations,
+    delete_old_requests,
+    erase_expired,
+)
 from matcher_service.maintenance.indexes import IndexBuilder
 from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.maintenance.sketches import SketchBuilder
@@ -117,6 +122,7 @@ class _Run:
             for step in (self.erase, self.keep)
             for collection_id in await self._run_step(collection_ids, step)
         }
+        await delete_old_operations(self.connection, self.options.request_retention_days)
         await self._delete_old_audit_events()
         if failed:
             raise CollectionsFailed(

@@ -534,6 +534,22 @@ ALTER TABLE facerec.model ALTER COLUMN model_key ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE facerec.operation (
+    collection_id text NOT NULL COLLATE pg_catalog."C",
+    request_tag bytea NOT NULL,
+    method text NOT NULL,
+    digest bytea NOT NULL,
+    run_id uuid NOT NULL,
+    lease_end_time timestamp with time zone NOT NULL,
+    create_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    answer_time timestamp with time zone,
+    answer bytea
+);
+ALTER TABLE ONLY facerec.operation ALTER COLUMN request_tag SET STATISTICS 0;
+ALTER TABLE ONLY facerec.operation ALTER COLUMN digest SET STATISTICS 0;
+ALTER TABLE ONLY facerec.operation ALTER COLUMN run_id SET STATISTICS 0;
+ALTER TABLE ONLY facerec.operation ALTER COLUMN answer SET STATISTICS 0;
+
 CREATE SEQUENCE facerec.person_key
     START WITH 1
     INCREMENT BY 1
@@ -638,6 +654,9 @@ ALTER TABLE ONLY facerec.model
 
 ALTER TABLE ONLY facerec.model
     ADD CONSTRAINT model_space_fingerprint_key UNIQUE (space, fingerprint);
+
+ALTER TABLE ONLY facerec.operation
+    ADD CONSTRAINT operation_pkey PRIMARY KEY (collection_id, request_tag);
 
 ALTER TABLE ONLY facerec.person
     ADD CONSTRAINT person_key_key UNIQUE (collection_id, person_key);
@@ -772,6 +791,8 @@ GRANT SELECT ON TABLE facerec.index_build TO facerec_serve;
 GRANT SELECT ON TABLE facerec.maintenance TO facerec_serve;
 
 GRANT SELECT,INSERT ON TABLE facerec.model TO facerec_serve;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE facerec.operation TO facerec_serve;
 
 GRANT USAGE ON SEQUENCE facerec.person_key TO facerec_serve;
 

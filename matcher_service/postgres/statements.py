@@ -32,6 +32,7 @@ FILES: Final = {
         "persons/persons.sql",
         "persons/moves.sql",
         "collections/collections.sql",
+        "operations/operations.sql",
         "transfer/transfer.sql",
         "calibration/calibration.sql",
         "duplicates/duplicates.sql",

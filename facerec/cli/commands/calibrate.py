@@ -19,6 +19,7 @@ from facerec.cli.terminal.options import (
     MaxStaleness,
     collection_client,
 )
+from facerec.cli.terminal.repeating import RequestId, asked_for_again
 from facerec.cli.terminal.tables import format_number
 from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import FacerecError, Reason
@@ -54,6 +55,7 @@ def calibrate(
         ),
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Set the collection's thresholds to these.")] = False,
+    request_id: RequestId = "",
     max_staleness: MaxStaleness = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
@@ -66,12 +68,13 @@ def calibrate(
     if plot:
         _check_plot()
     with collection_client(address, collection_id=collection) as client:
-        with _problems_with_flags():
+        with _problems_with_flags(), asked_for_again(request_id) as chosen:
             found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).calibrate(
                 target_fmr=target_fmr,
                 target_false_positives=target_false_positives,
                 max_persons=max_persons,
                 max_staleness_seconds=max_staleness,
+                request_id=chosen,
                 collection_id=collection,
             )
         applied = client.apply_calibration(found.calibration_id, collection_id=collection) if apply else None
@@ -140,9 +143,7 @@ def show(found: "Calibration") -> None:
     )
     if found.identify_needs:
         output.line(f"no identify threshold: {_in_flags(found.identify_needs)}")
-    for each in found.likely_duplicates:
-        distance = output.distance(each.distance)
-        output.line(f"likely duplicate: {each.person_id_a} and {each.person_id_b} (distance {distance})")
+    output.line("people enrolled under two ids raise the FMR: `facerec duplicates` finds them")
 
 
 def _cells(point: "OperatingPoint") -> tuple[str, ...]:

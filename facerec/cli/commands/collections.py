@@ -8,6 +8,7 @@ from facerec.cli.commands.collection_options import SettingsOptions, takes_setti
 from facerec.cli.commands.collection_tables import index_state, show_collection
 from facerec.cli.terminal import output
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Json, Matcher, Yes, collection_client, confirm
+from facerec.cli.terminal.repeating import RequestId
 from facerec.contract import DEFAULT_COLLECTION_ID, DEFAULT_SPACE
 
 collections = typer.Typer(
@@ -87,14 +88,20 @@ def change(
 
 
 @collections.command()
-def delete(collection: Id, yes: Yes = False, address: Matcher = MATCHER_ADDRESS, json: Json = False) -> None:
+def delete(
+    collection: Id,
+    yes: Yes = False,
+    request_id: RequestId = "",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
     """Erase a collection and everybody in it.
 
     `default` stays, empty and with the settings of a new collection.
     """
     confirm(f"Erase the collection {collection} and everybody in it?", yes)
     with collection_client(address, collection_id=collection) as client:
-        receipt = client.delete_collection(collection, force=True)
+        receipt = client.delete_collection(collection, force=True, request_id=request_id)
     if json:
         output.as_json(output.fields(receipt, collection_id=collection))
     elif receipt.collections_deleted:

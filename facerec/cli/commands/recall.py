@@ -13,6 +13,7 @@ from facerec.cli.terminal.options import (
     MaxStaleness,
     collection_client,
 )
+from facerec.cli.terminal.repeating import RequestId, asked_for_again
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 TIMEOUT_SECONDS = 600
@@ -22,15 +23,22 @@ def measure_recall(
     samples: Annotated[
         int, typer.Option(min=0, max=1000, help="Searches to compare, 20 or more; 0 is 200.")
     ] = 0,
+    request_id: RequestId = "",
     max_staleness: MaxStaleness = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
     """Measure the recall of the index against exact searches."""
-    with collection_client(address, collection_id=collection) as client:
+    with (
+        collection_client(address, collection_id=collection) as client,
+        asked_for_again(request_id) as chosen,
+    ):
         found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).measure_recall(
-            samples=samples, max_staleness_seconds=max_staleness, collection_id=collection
+            samples=samples,
+            max_staleness_seconds=max_staleness,
+            request_id=chosen,
+            collection_id=collection,
         )
     if json:
         output.as_json(output.fields(found))

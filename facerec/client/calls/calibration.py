@@ -12,6 +12,7 @@ def calibrate(
     target_false_positives: float | None = None,
     max_persons: int = 0,
     max_staleness_seconds: float | None = None,
+    request_id: str = "",
     collection_id: str = "",
 ) -> Call[Calibration]:
     """Measure a collection's error rates on its own persons, and find thresholds for two targets.
@@ -28,14 +29,19 @@ def calibrate(
         max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
             allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
             began. It needs the database's primary all the same. None: it misses nothing.
+        request_id: Lets the work go on at the matcher if this call ends early, and its answer be asked for
+            again: the same call with the same id, up to 128 characters, best random (`uuid.uuid4()`), waits
+            for it or gets the answer of the first. "" is none: the work ends with the call.
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The thresholds, the error rates at them, and what they were measured on.
+        The thresholds, the error rates at them, and what they were measured on; with a `request_id` without
+        `likely_duplicates`, as its answer is stored and names nobody.
 
     Raises:
         FacerecError: CALIBRATION_UNSUPPORTED (too few persons for `target_fmr`; `metadata` has `pairs`,
-            `needed_pairs`, `persons` and `needed_persons`), COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID.
+            `needed_pairs`, `persons` and `needed_persons`), COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID,
+            REQUEST_ID_REUSED (for another request).
 
     Example:
         >>> try:
@@ -53,6 +59,7 @@ def calibrate(
         target_false_positives=target_false_positives,
         max_persons=max_persons,
         consistency=read_consistency(max_staleness_seconds),
+        request_id=request_id,
     )
     return Call("Calibrate", request, Calibration.from_message)
 

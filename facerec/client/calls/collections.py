@@ -103,7 +103,9 @@ def update_collection(settings: CollectionSettings, *, collection_id: str = "") 
     return Call("UpdateCollection", request, lambda response: Collection.from_message(response.collection))
 
 
-def delete_collection(collection_id: str, *, force: bool = False) -> Call[CollectionErasure]:
+def delete_collection(
+    collection_id: str, *, force: bool = False, request_id: str = ""
+) -> Call[CollectionErasure]:
     """Erase a collection, with `force` and everybody in it. It needs a key of the role `admin`.
 
     The collection `default` remains, empty and with the default settings.
@@ -111,17 +113,21 @@ def delete_collection(collection_id: str, *, force: bool = False) -> Call[Collec
     Args:
         collection_id: The collection; "" is refused, so that nothing is erased by default.
         force: Erase the people in it too. False refuses a collection that has any.
+        request_id: Lets the deletion go on at the matcher if this call ends early, and its receipt be asked
+            for again: the same call with the same id, up to 128 characters, best random (`uuid.uuid4()`),
+            gets the receipt of the first, also where a collection of that id was created since. "" is none:
+            the deletion is cancelled with the call.
 
     Returns:
         The receipt. Where there is no collection of that id, its counts are 0: that is no error.
 
     Raises:
         FacerecError: ID_INVALID, COLLECTION_NOT_EMPTY (without `force`), OVERLOADED (also while an export
-            reads the collection).
+            reads the collection), REQUEST_ID_REUSED (for another request).
 
     Example:
         >>> collections.delete_collection("visitors", force=True).collections_deleted
         0
     """
-    request = v1.DeleteCollectionRequest(collection_id=collection_id, force=force)
+    request = v1.DeleteCollectionRequest(collection_id=collection_id, force=force, request_id=request_id)
     return Call("DeleteCollection", request, CollectionErasure.from_message)

@@ -17,7 +17,11 @@ _AUDIT_KINDS = {
 
 
 def measure_recall(
-    *, samples: int = 0, max_staleness_seconds: float | None = None, collection_id: str = ""
+    *,
+    samples: int = 0,
+    max_staleness_seconds: float | None = None,
+    request_id: str = "",
+    collection_id: str = "",
 ) -> Call[Recall]:
     """Measure the recall of a collection's index: search for its own persons by the index and exactly.
 
@@ -28,20 +32,27 @@ def measure_recall(
         max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
             allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
             began, and is answered also while the database's primary is lost. None: it misses nothing.
+        request_id: Lets the work go on at the matcher if this call ends early, and its answer be asked for
+            again: the same call with the same id, up to 128 characters, best random (`uuid.uuid4()`), waits
+            for it or gets the answer of the first. "" is none: the work ends with the call.
         collection_id: The collection; "" is `default`.
 
     Returns:
         The recall of the index, and how far `identify` agrees with an exact scan.
 
     Raises:
-        FacerecError: COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID.
+        FacerecError: COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID, REQUEST_ID_REUSED (for another
+            request).
 
     Example:
         >>> collections.measure_recall(samples=20).indexed
         False
     """
     request = v1.MeasureRecallRequest(
-        collection_id=collection_id, samples=samples, consistency=read_consistency(max_staleness_seconds)
+        collection_id=collection_id,
+        samples=samples,
+        consistency=read_consistency(max_staleness_seconds),
+        request_id=request_id,
     )
     return Call("MeasureRecall", request, Recall.from_message)
 

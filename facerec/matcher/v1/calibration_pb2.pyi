@@ -143,6 +143,7 @@ class CalibrateRequest(_message.Message):
     TARGET_FALSE_POSITIVES_FIELD_NUMBER: _builtins.int
     MAX_PERSONS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     target_fmr: _builtins.float
@@ -159,6 +160,16 @@ class CalibrateRequest(_message.Message):
     duration of a call grows with its square: set a deadline of minutes for
     50000. Unit: persons. Range: 20 to 50000. Default: 0, which means 1000.
     """
+    request_id: _builtins.str
+    """request_id lets the work go on if the caller goes, for an hour at most, and
+    its answer be asked for again: the same request with the same id waits for
+    the work, whichever replica does it, begins it again if it was interrupted
+    or failed, and is answered as the first once it is done. Other content is
+    refused as REQUEST_ID_REUSED. The answer is stored for
+    request_retention_days (30), or until the collection is deleted, under a
+    hash of the id: use random ids. Range: 0 to 128 characters. Default: empty,
+    none: the work is cancelled with its caller.
+    """
     @_builtins.property
     def consistency(self) -> _consistency_pb2.ReadConsistency:
         """consistency says how old what the call sees may be. The primary must be
@@ -174,10 +185,11 @@ class CalibrateRequest(_message.Message):
         target_false_positives: _builtins.float | None = ...,
         max_persons: _builtins.int = ...,
         consistency: _consistency_pb2.ReadConsistency | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "consistency", b"consistency", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "collection_id", b"collection_id", "consistency", b"consistency", "max_persons", b"max_persons", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "collection_id", b"collection_id", "consistency", b"consistency", "max_persons", b"max_persons", "request_id", b"request_id", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__target_false_positives: _TypeAlias = _typing.Literal["target_false_positives"]  # noqa: Y015
     _WhichOneofArgType__target_false_positives: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives"]  # noqa: Y015
@@ -273,6 +285,8 @@ class Calibration(_message.Message):
     def likely_duplicates(self) -> _containers.RepeatedCompositeFieldContainer[Global___LikelyDuplicate]:
         """likely_duplicates are likely duplicate pairs: one person enrolled under two
         ids, which raises the measured false match rate; the nearest 20 at most.
+        Empty with a request_id, as an answer that is stored names nobody:
+        ListDuplicates lists them.
         """
 
     def __init__(

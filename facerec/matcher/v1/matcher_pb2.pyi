@@ -2753,6 +2753,7 @@ class DeleteCollectionRequest(_message.Message):
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Must be set, so that `default` is not
     erased by mistake. Range: 1 to 63 characters.
@@ -2761,15 +2762,23 @@ class DeleteCollectionRequest(_message.Message):
     """force erases the people in it too. Without it a collection that has any is
     refused as COLLECTION_NOT_EMPTY. Default: false.
     """
+    request_id: _builtins.str
+    """request_id lets the deletion go on if the caller goes, and be asked for
+    again: the same request is answered with the receipt of the first, also
+    where a collection of that id was created since. Otherwise as CalibrateRequest
+    says. Range: 0 to 128 characters. Default: empty, none: the deletion is
+    cancelled with its caller.
+    """
     def __init__(
         self,
         *,
         collection_id: _builtins.str = ...,
         force: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "force", b"force"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "force", b"force", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1261,7 +1261,8 @@ class CollectionServiceServicer:
         """DeleteCollection erases a collection, and everybody in it with force;
         without, one that has people is refused as COLLECTION_NOT_EMPTY. Deleting a
         collection that does not exist is OK, with counts of 0; `default` is
-        emptied and gets the settings of a new one. Safe to retry.
+        emptied and gets the settings of a new one. Safe to retry; with a
+        request_id the receipt is that of the deletion, not counts of 0.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1269,7 +1270,8 @@ class CollectionServiceServicer:
 
     def Calibrate(self, request, context):
         """Calibrate measures error rates on the collection's own people and computes
-        the thresholds for a target; it changes nothing. Refused without scores. A
+        the thresholds for a target; it changes nothing. Safe to retry; with a
+        request_id the work is done once. Refused without scores. A
         target that there are too few people to support is refused as
         CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
         `persons` and `needed_persons`.
@@ -1289,7 +1291,7 @@ class CollectionServiceServicer:
     def MeasureRecall(self, request, context):
         """MeasureRecall searches for the collection's own people by its index and
         exactly, and returns how often both agree. Refused without scores. Safe to
-        retry.
+        retry; with a request_id the work is done once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

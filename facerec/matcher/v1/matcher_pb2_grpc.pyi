@@ -583,11 +583,13 @@ class CollectionServiceStub:
     """DeleteCollection erases a collection, and everybody in it with force;
     without, one that has people is refused as COLLECTION_NOT_EMPTY. Deleting a
     collection that does not exist is OK, with counts of 0; `default` is
-    emptied and gets the settings of a new one. Safe to retry.
+    emptied and gets the settings of a new one. Safe to retry; with a
+    request_id the receipt is that of the deletion, not counts of 0.
     """
     Calibrate: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]
     """Calibrate measures error rates on the collection's own people and computes
-    the thresholds for a target; it changes nothing. Refused without scores. A
+    the thresholds for a target; it changes nothing. Safe to retry; with a
+    request_id the work is done once. Refused without scores. A
     target that there are too few people to support is refused as
     CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
     `persons` and `needed_persons`.
@@ -599,7 +601,7 @@ class CollectionServiceStub:
     MeasureRecall: _grpc.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]
     """MeasureRecall searches for the collection's own people by its index and
     exactly, and returns how often both agree. Refused without scores. Safe to
-    retry.
+    retry; with a request_id the work is done once.
     """
     ListDuplicates: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]
     """ListDuplicates pages through likely duplicate pairs: persons with faces
@@ -642,11 +644,13 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """DeleteCollection erases a collection, and everybody in it with force;
     without, one that has people is refused as COLLECTION_NOT_EMPTY. Deleting a
     collection that does not exist is OK, with counts of 0; `default` is
-    emptied and gets the settings of a new one. Safe to retry.
+    emptied and gets the settings of a new one. Safe to retry; with a
+    request_id the receipt is that of the deletion, not counts of 0.
     """
     Calibrate: _aio.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]  # type: ignore[assignment]
     """Calibrate measures error rates on the collection's own people and computes
-    the thresholds for a target; it changes nothing. Refused without scores. A
+    the thresholds for a target; it changes nothing. Safe to retry; with a
+    request_id the work is done once. Refused without scores. A
     target that there are too few people to support is refused as
     CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
     `persons` and `needed_persons`.
@@ -658,7 +662,7 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     MeasureRecall: _aio.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]  # type: ignore[assignment]
     """MeasureRecall searches for the collection's own people by its index and
     exactly, and returns how often both agree. Refused without scores. Safe to
-    retry.
+    retry; with a request_id the work is done once.
     """
     ListDuplicates: _aio.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]  # type: ignore[assignment]
     """ListDuplicates pages through likely duplicate pairs: persons with faces
@@ -728,7 +732,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """DeleteCollection erases a collection, and everybody in it with force;
         without, one that has people is refused as COLLECTION_NOT_EMPTY. Deleting a
         collection that does not exist is OK, with counts of 0; `default` is
-        emptied and gets the settings of a new one. Safe to retry.
+        emptied and gets the settings of a new one. Safe to retry; with a
+        request_id the receipt is that of the deletion, not counts of 0.
         """
 
     @_abc_1.abstractmethod
@@ -738,7 +743,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_calibration_pb2.CalibrateResponse, _abc.Awaitable[_calibration_pb2.CalibrateResponse]]:
         """Calibrate measures error rates on the collection's own people and computes
-        the thresholds for a target; it changes nothing. Refused without scores. A
+        the thresholds for a target; it changes nothing. Safe to retry; with a
+        request_id the work is done once. Refused without scores. A
         target that there are too few people to support is refused as
         CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
         `persons` and `needed_persons`.
@@ -762,7 +768,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_review_pb2.MeasureRecallResponse, _abc.Awaitable[_review_pb2.MeasureRecallResponse]]:
         """MeasureRecall searches for the collection's own people by its index and
         exactly, and returns how often both agree. Refused without scores. Safe to
-        retry.
+        retry; with a request_id the work is done once.
         """
 
     @_abc_1.abstractmethod

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from facerec.matcher.v1 import consistency_pb2 as facerec_dot_matcher_dot_v1_dot_consistency__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61\x63\x65rec/matcher/v1/review.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a$facerec/matcher/v1/consistency.proto\"E\n\nProportion\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0c\n\x04high\x18\x04 \x01(\x01\"x\n\x14MeasureRecallRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x0f\n\x07samples\x18\x02 \x01(\r\x12\x38\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistency\"\x83\x02\n\x15MeasureRecallResponse\x12\x0f\n\x07indexed\x18\x01 \x01(\x08\x12\x0f\n\x07samples\x18\x02 \x01(\x04\x12.\n\x06recall\x18\x03 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x31\n\tagreement\x18\x04 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x31\n\tconfirmed\x18\x05 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x32\n\nfar_recall\x18\x06 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\"\xd6\x01\n\x15ListDuplicatesRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x19\n\x0cmax_distance\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x11include_dismissed\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x38\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistencyB\x0f\n\r_max_distance\"\x96\x01\n\rDuplicatePair\x12\x13\n\x0bperson_id_a\x18\x01 \x01(\t\x12\x13\n\x0bperson_id_b\x18\x02 \x01(\t\x12\x11\n\tface_id_a\x18\x03 \x01(\t\x12\x11\n\tface_id_b\x18\x04 \x01(\t\x12\x15\n\x08\x64istance\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tdismissed\x18\x06 \x01(\x08\x42\x0b\n\t_distance\"\x8c\x01\n\x16ListDuplicatesResponse\x12\x30\n\x05pairs\x18\x01 \x03(\x0b\x32!.facerec.matcher.v1.DuplicatePair\x12\x18\n\x10persons_examined\x18\x02 \x01(\x04\x12\r\n\x05\x65xact\x18\x03 \x01(\x08\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"k\n\x17\x44ismissDuplicateRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x13\n\x0bperson_id_a\x18\x02 \x01(\t\x12\x13\n\x0bperson_id_b\x18\x03 \x01(\t\x12\x0f\n\x07restore\x18\x04 \x01(\x08\"+\n\x18\x44ismissDuplicateResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\x42]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61\x63\x65rec/matcher/v1/review.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a$facerec/matcher/v1/consistency.proto\"E\n\nProportion\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0c\n\x04high\x18\x04 \x01(\x01\"\x8c\x01\n\x14MeasureRecallRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x0f\n\x07samples\x18\x02 \x01(\r\x12\x38\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistency\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\x83\x02\n\x15MeasureRecallResponse\x12\x0f\n\x07indexed\x18\x01 \x01(\x08\x12\x0f\n\x07samples\x18\x02 \x01(\x04\x12.\n\x06recall\x18\x03 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x31\n\tagreement\x18\x04 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x31\n\tconfirmed\x18\x05 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x32\n\nfar_recall\x18\x06 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\"\xd6\x01\n\x15ListDuplicatesRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x19\n\x0cmax_distance\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x11include_dismissed\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x38\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistencyB\x0f\n\r_max_distance\"\x96\x01\n\rDuplicatePair\x12\x13\n\x0bperson_id_a\x18\x01 \x01(\t\x12\x13\n\x0bperson_id_b\x18\x02 \x01(\t\x12\x11\n\tface_id_a\x18\x03 \x01(\t\x12\x11\n\tface_id_b\x18\x04 \x01(\t\x12\x15\n\x08\x64istance\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tdismissed\x18\x06 \x01(\x08\x42\x0b\n\t_distance\"\x8c\x01\n\x16ListDuplicatesResponse\x12\x30\n\x05pairs\x18\x01 \x03(\x0b\x32!.facerec.matcher.v1.DuplicatePair\x12\x18\n\x10persons_examined\x18\x02 \x01(\x04\x12\r\n\x05\x65xact\x18\x03 \x01(\x08\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"k\n\x17\x44ismissDuplicateRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x13\n\x0bperson_id_a\x18\x02 \x01(\t\x12\x13\n\x0bperson_id_b\x18\x03 \x01(\t\x12\x0f\n\x07restore\x18\x04 \x01(\x08\"+\n\x18\x44ismissDuplicateResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\x42]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,18 +35,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\022facerec.matcher.v1P\001Z0facerec.internal/go/facerec/matcher/v1;matcherv1\252\002\022Facerec.Matcher.V1'
   _globals['_PROPORTION']._serialized_start=93
   _globals['_PROPORTION']._serialized_end=162
-  _globals['_MEASURERECALLREQUEST']._serialized_start=164
-  _globals['_MEASURERECALLREQUEST']._serialized_end=284
-  _globals['_MEASURERECALLRESPONSE']._serialized_start=287
-  _globals['_MEASURERECALLRESPONSE']._serialized_end=546
-  _globals['_LISTDUPLICATESREQUEST']._serialized_start=549
-  _globals['_LISTDUPLICATESREQUEST']._serialized_end=763
-  _globals['_DUPLICATEPAIR']._serialized_start=766
-  _globals['_DUPLICATEPAIR']._serialized_end=916
-  _globals['_LISTDUPLICATESRESPONSE']._serialized_start=919
-  _globals['_LISTDUPLICATESRESPONSE']._serialized_end=1059
-  _globals['_DISMISSDUPLICATEREQUEST']._serialized_start=1061
-  _globals['_DISMISSDUPLICATEREQUEST']._serialized_end=1168
-  _globals['_DISMISSDUPLICATERESPONSE']._serialized_start=1170
-  _globals['_DISMISSDUPLICATERESPONSE']._serialized_end=1213
+  _globals['_MEASURERECALLREQUEST']._serialized_start=165
+  _globals['_MEASURERECALLREQUEST']._serialized_end=305
+  _globals['_MEASURERECALLRESPONSE']._serialized_start=308
+  _globals['_MEASURERECALLRESPONSE']._serialized_end=567
+  _globals['_LISTDUPLICATESREQUEST']._serialized_start=570
+  _globals['_LISTDUPLICATESREQUEST']._serialized_end=784
+  _globals['_DUPLICATEPAIR']._serialized_start=787
+  _globals['_DUPLICATEPAIR']._serialized_end=937
+  _globals['_LISTDUPLICATESRESPONSE']._serialized_start=940
+  _globals['_LISTDUPLICATESRESPONSE']._serialized_end=1080
+  _globals['_DISMISSDUPLICATEREQUEST']._serialized_start=1082
+  _globals['_DISMISSDUPLICATEREQUEST']._serialized_end=1189
+  _globals['_DISMISSDUPLICATERESPONSE']._serialized_start=1191
+  _globals['_DISMISSDUPLICATERESPONSE']._serialized_end=1234
 # @@protoc_insertion_point(module_scope)

@@ -62,11 +62,17 @@ class MeasureRecallRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     samples: _builtins.int
     """samples is the maximum number of searches to compare. Unit: searches.
     Range: 20 to 1000. Default: 0, which means 200.
+    """
+    request_id: _builtins.str
+    """request_id lets the work go on if the caller goes, and its answer be asked
+    for again, as in CalibrateRequest. Range: 0 to 128 characters. Default:
+    empty, none: the work is cancelled with its caller.
     """
     @_builtins.property
     def consistency(self) -> _consistency_pb2.ReadConsistency:
@@ -80,10 +86,11 @@ class MeasureRecallRequest(_message.Message):
         collection_id: _builtins.str = ...,
         samples: _builtins.int = ...,
         consistency: _consistency_pb2.ReadConsistency | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "consistency", b"consistency", "samples", b"samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "consistency", b"consistency", "request_id", b"request_id", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

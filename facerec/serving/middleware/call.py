@@ -1,6 +1,7 @@
 """The current call (caller, request id, deadline), by a context variable instead of arguments."""
 
 import contextvars
+import copy
 import random
 import re
 import time
@@ -152,6 +153,23 @@ def set_deadline(remaining_seconds: float) -> None:
     call = _call.get()
     if call:
         call.ends_at = time.monotonic() + remaining_seconds
+
+
+def detach(max_seconds: float) -> None:
+    """Make the current call, in this task, one of the same caller that ends in `max_seconds`.
+
+    For work that goes on when its call has ended: it keeps the caller's name, rights and share of limits, and
+    nothing of gRPC's call.
+    """
+    current_call = _call.get()
+    if current_call is None:
+        return
+    detached = copy.copy(current_call)
+    detached._host = current_call.host
+    detached._peer = str
+    detached.ends_at = time.monotonic() + max_seconds
+    detached.rates = detached.message = None
+    _call.set(detached)
 
 
 def remaining_seconds(cap_seconds: float) -> float:

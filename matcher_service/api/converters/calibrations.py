@@ -1,5 +1,7 @@
 """Convert a calibration's messages to the domain's dataclasses, checked, and back."""
 
+import dataclasses
+
 from facerec.matcher.v1 import calibration_pb2 as pb
 from matcher_service.calibration.calibrator import Applied, Calibration
 from matcher_service.calibration.error_rates import MAX_PERSONS, MIN_PERSONS, Point, Rate
@@ -49,6 +51,11 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
     )
     message.create_time.FromDatetime(found.create_time)
     return pb.CalibrateResponse(calibration=message)
+
+
+def stored_message(found: Calibration) -> pb.CalibrateResponse:
+    """Build a calibration that is stored: without the likely duplicates, which are persons."""
+    return calibration_message(dataclasses.replace(found, likely_duplicates=()))
 
 
 def applied_message(applied: Applied) -> pb.ApplyCalibrationResponse:

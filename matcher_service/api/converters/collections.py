@@ -9,7 +9,7 @@ from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.api.converters.answers import if_scores
 from matcher_service.domain import ids
-from matcher_service.domain.collection import Collection, CollectionSettings, SearchIndex
+from matcher_service.domain.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from matcher_service.domain.errors import OptionInvalid
 
 POLICIES = {
@@ -47,6 +47,17 @@ def settings(message: pb.CollectionSettings) -> CollectionSettings:
         retention=_retention(message.retention) if message.HasField("retention") else None,
         refused_qualities=_reasons(quality.refused) if quality.HasField("refused") else None,
     )
+
+
+def erasure_message(erasure: CollectionErasure) -> pb.DeleteCollectionResponse:
+    """Build the receipt of a collection's erasure."""
+    message = pb.DeleteCollectionResponse(
+        collections_deleted=erasure.collections,
+        persons_deleted=erasure.persons,
+        faces_deleted=erasure.faces,
+    )
+    message.delete_time.FromDatetime(erasure.delete_time)
+    return message
 
 
 def collection_message(collection: Collection) -> pb.Collection:

@@ -222,7 +222,9 @@ def test_a_collection_is_calibrated_and_plotted_and_its_thresholds_are_applied(
     assert (drawn.code, "nothing was changed" in drawn.out) == (0, True)
     with Image.open(picture) as opened:
         assert opened.size[0] > 800
-    applied = terminal.run(*calibrate, "--apply", "--json")
+    applied = terminal.run(*calibrate, "--apply", "--json", "--request-id", "again")
+    repeated = terminal.run(*calibrate, "--json", "--request-id", "again")
+    assert repeated.json["calibration"] == applied.json["calibration"]
     threshold = applied.json["applied"]["verify_threshold"]
     assert threshold == applied.json["calibration"]["verify"]["threshold"]
     shown = terminal.run("collections", "show", "calibrated", "--json")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -66,7 +67,7 @@ def silent_service() -> Iterator[tuple[str, threading.Event]]:
 
 
 @pytest.mark.parametrize("json_flag", [(), ("--json",)], ids=["text", "json"])
-@pytest.mark.parametrize("command", ["people", "import"])
+@pytest.mark.parametrize("command", ["people", "import", "calibrate"])
 def test_an_interruption_is_one_line_and_exit_code_130(
     command: str, json_flag: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -86,7 +87,10 @@ def test_an_interruption_is_one_line_and_exit_code_130(
             out, err = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert (process.returncode, err) == (130, "interrupted\n")
+    how_to_ask_again, _, last = err.rpartition("interrupted\n")
+    assert (process.returncode, last) == (130, "")
+    goes_on = r"what the matcher has begun goes on: .* --request-id [0-9a-f-]{36}\n"
+    assert re.fullmatch(goes_on if command == "calibrate" else "", how_to_ask_again)
     assert not json_flag or json.loads(out)["error"]["reason"] == "INTERRUPTED"
     assert json_flag or out == ""
 

@@ -82,6 +82,7 @@ async def test_a_refusal_names_the_exhausted_resource(kind: Kind) -> None:
         "export": "exports",
         "enroll": "enrollments of this collection",
         "encoder": "images",
+        "operation": "requests with a request id that take long",
     }
     assert (await refused(second)).message.startswith(f"too many concurrent {what[kind]};")
 
