@@ -9,21 +9,26 @@ ruff format --check .
 mypy
 lint-imports
 python scripts/words.py
-buf lint protos
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+scripts/protos.sh "$fresh/protos"
+buf lint "$fresh/protos"
 
 # Released contracts stay compatible: from the first release tag on, no breaking change is allowed.
 released=$(git tag --list 'v*' --sort=-v:refname | head -n 1)
 if [ -n "$released" ]; then
-    buf breaking protos --against ".git#tag=$released,subdir=protos"
+    mkdir "$fresh/released"
+    git archive "$released" protos | tar -x -C "$fresh/released"
+    scripts/protos.sh "$fresh/released/all" "$fresh/released/protos"
+    buf breaking "$fresh/protos" --against "$fresh/released/all"
 else
     echo "buf breaking: skipped, there is no release tag yet"
 fi
 
-fresh=$(mktemp -d)
-trap 'rm -rf "$fresh"' EXIT
-scripts/stubs.sh "$fresh"
-(cd "$fresh" && find . -type f) | while read -r stub; do
-    cmp "$fresh/$stub" "$stub" || { echo "$stub differs from what protos/ generates: run make stubs" >&2; exit 1; }
+mkdir "$fresh/stubs"
+scripts/stubs.sh "$fresh/stubs"
+(cd "$fresh/stubs" && find . -type f) | while read -r stub; do
+    cmp "$fresh/stubs/$stub" "$stub" || { echo "$stub differs from what protos/ generates: run make stubs" >&2; exit 1; }
 done
 scripts/alert_rules.sh | cmp -s - deploy/kubernetes/overlays/own-postgres/alerts.yaml || {
     echo "the overlays' alerts differ from deploy/monitoring/rules.yaml: run make alert-rules" >&2

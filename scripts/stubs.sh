@@ -4,7 +4,10 @@ set -eu
 cd "$(dirname "$0")/.."
 out=${1:-.}
 PATH="$PWD/.venv/bin:$PATH"
-python -m grpc_tools.protoc -I protos \
+all=$(mktemp -d)
+trap 'rm -rf "$all"' EXIT
+scripts/protos.sh "$all"
+python -m grpc_tools.protoc -I "$all" \
     --python_out="$out" --grpc_python_out="$out" \
     --mypy_out=quiet:"$out" --mypy_grpc_out=quiet:"$out" \
-    $(find protos -name '*.proto' | sort)
+    $(cd protos && find facerec -name '*.proto' | sort)

@@ -24,8 +24,8 @@ class Operations:
     """Answers calls that bring a request id: by the stored answer, by a run in progress, or by a new run.
 
     A run belongs to no call. It goes on when its callers hang up, MAX_RUN_SECONDS at most, and ends with its
-    replica: the next call that asks begins another, after the lease if the replica died. A run that fails leaves
-    nothing, and the error is the answer of those who wait.
+    replica: the next call that asks begins another, after the lease if the replica died. A run that fails
+    leaves nothing, and the error is the answer of those who wait.
     """
 
     def __init__(self, database: Database, *, wait_seconds: float) -> None:

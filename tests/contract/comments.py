@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from google.api import field_behavior_pb2
 from google.protobuf import descriptor_pb2
 
 PROTOS = Path(__file__).parents[2] / "protos"
@@ -46,9 +47,11 @@ def _number(text: str) -> Bound:
 def read() -> list[Symbol]:
     """Every symbol of both contracts."""
     names = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
+    google = Path(field_behavior_pb2.__file__).parents[2]  # the .proto files are beside the modules
     with tempfile.NamedTemporaryFile() as out:
-        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", "--include_source_info"]
-        subprocess.run([*command, f"--descriptor_set_out={out.name}", *names], check=True)
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{google}"]
+        options = ["--include_source_info", f"--descriptor_set_out={out.name}"]
+        subprocess.run([*command, *options, *names], check=True)
         files = descriptor_pb2.FileDescriptorSet.FromString(Path(out.name).read_bytes())
     return [symbol for file in files.file for symbol in _of_file(file)]
 

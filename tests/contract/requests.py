@@ -6,8 +6,10 @@ from typing import Any
 
 from google.protobuf import descriptor, message
 
+from scripts import field_behavior
 from tests.contract import comments
 
+BEHAVIORS = field_behavior.behaviors()
 SYMBOLS = {symbol.full_name: symbol for symbol in comments.read()}
 Field = descriptor.FieldDescriptor
 AnyField = Any  # the pure-Python and the upb descriptors share no base that the type stubs know
@@ -48,6 +50,31 @@ def inside(method: descriptor.MethodDescriptor, base: message.Message) -> list[C
 def outside(method: descriptor.MethodDescriptor, base: message.Message) -> list[Case]:
     """The values next below and above every stated range."""
     return [case for case in _cases(method, base, (-1, 1)) if _can_be_sent(case, method)]
+
+
+def lacking(method: descriptor.MethodDescriptor, base: message.Message) -> list[Case]:
+    """Every field that the base request sets and may not do without, to be left out."""
+    required = [path for path, field in _set_fields(base, ()) if BEHAVIORS.get(field.full_name) == "REQUIRED"]
+    return [Case(method.name, path, 0, counts=True) for path in required]
+
+
+def without(case: Case, base: message.Message) -> message.Message:
+    """The base request without the case's field."""
+    request = type(base)()
+    request.CopyFrom(base)
+    target: Any = request
+    for part in case.path[:-1]:
+        target = target[part] if isinstance(part, int) else getattr(target, part)
+    target.ClearField(str(case.path[-1]))
+    return request
+
+
+def minimal(base: message.Message) -> message.Message:
+    """The base request with nothing but what it may not do without."""
+    request = type(base)()
+    request.CopyFrom(base)
+    _strip(request)
+    return request
 
 
 def build(case: Case, base: message.Message) -> message.Message:
@@ -119,6 +146,32 @@ def _fields(target: message.Message, path: Path) -> Iterator[tuple[Path, AnyFiel
                     yield from _fields(item, (*here, index))
             elif target.HasField(field.name):
                 yield from _fields(value, here)
+
+
+def _set_fields(target: message.Message, path: Path) -> Iterator[tuple[Path, AnyField]]:
+    """Every field that is set, messages too, below a message; of lists the first item's."""
+    for field, value in target.ListFields():
+        here = (*path, field.name)
+        yield here, field
+        for index, item in _messages(field, value)[:1]:
+            yield from _set_fields(item, here if index is None else (*here, index))
+
+
+def _strip(target: message.Message) -> None:
+    for field, value in target.ListFields():
+        chosen = field.containing_oneof is not None and not _optional(field)
+        if not chosen and BEHAVIORS.get(field.full_name) != "REQUIRED":
+            target.ClearField(field.name)
+            continue
+        for _, item in _messages(field, value):
+            _strip(item)
+
+
+def _messages(field: AnyField, value: Any) -> list[tuple[int | None, message.Message]]:
+    """The messages in a field, with their index in a list."""
+    if field.type != Field.TYPE_MESSAGE or _is_map(field):
+        return []
+    return list(enumerate(value)) if field.is_repeated else [(None, value)]
 
 
 def _optional(field: AnyField) -> bool:

@@ -21,6 +21,12 @@ from tests.contract import requests
 ENCODER = encoder_pb.DESCRIPTOR.services_by_name["EncoderService"]
 MATCHER = matcher_pb2.DESCRIPTOR.services_by_name["MatcherService"]
 COLLECTIONS = matcher_pb2.DESCRIPTOR.services_by_name["CollectionService"]
+NOT_INVALID = {
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.ALREADY_EXISTS,
+}
+NEED_ONE_OF_SEVERAL = {"UpdatePerson", "UpdateFace", "UpdateCollection", "ListFaces"}
 SPACE = "dlib-resnet-v1/small/150x0.25"
 
 
@@ -142,8 +148,13 @@ def request_of(service: Any, case: requests.Case) -> message.Message:
 
 async def ask(stubs: Any, service: Any, case: requests.Case) -> None:
     """Call, and read an answer."""
-    call = getattr(stubs[service.full_name], case.rpc)(request_of(service, case))
-    await (call.read() if service.methods_by_name[case.rpc].server_streaming else call)
+    await send(stubs, service, case.rpc, request_of(service, case))
+
+
+async def send(stubs: Any, service: Any, rpc: str, request: message.Message) -> None:
+    """Call, and read an answer."""
+    call = getattr(stubs[service.full_name], rpc)(request)
+    await (call.read() if service.methods_by_name[rpc].server_streaming else call)
 
 
 def violated(error: grpc.aio.AioRpcError) -> list[str]:
@@ -174,11 +185,38 @@ async def test_a_value_at_the_edge_of_its_stated_range_is_accepted(
         await ask(stubs, service, case)
     except grpc.aio.AioRpcError as error:
         # Somebody may be unknown, a space another or a collection there, but the value is not invalid.
-        assert error.code() in (
-            grpc.StatusCode.NOT_FOUND,
-            grpc.StatusCode.FAILED_PRECONDITION,
-            grpc.StatusCode.ALREADY_EXISTS,
-        ), error.details()
+        assert error.code() in NOT_INVALID, error.details()
+
+
+@pytest.mark.parametrize(("service", "case"), cases(requests.lacking))
+async def test_a_request_without_a_required_field_is_refused_by_it(
+    stubs: Any, service: Any, case: requests.Case
+) -> None:
+    base = BASES[service.full_name]()[case.rpc]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await send(stubs, service, case.rpc, requests.without(case, base))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT, caught.value.details()
+    assert violated(caught.value) == [case.field]
+
+
+def smallest() -> list[Any]:
+    """Every RPC with its service, but those that need one of several fields."""
+    return [
+        pytest.param(service, method.name, id=method.name)
+        for service in (ENCODER, MATCHER, COLLECTIONS)
+        for method in requests.offered(service)
+        if not method.client_streaming and method.name not in NEED_ONE_OF_SEVERAL
+    ]
+
+
+@pytest.mark.parametrize(("service", "rpc"), smallest())
+async def test_a_request_with_the_required_fields_alone_is_accepted(
+    stubs: Any, service: Any, rpc: str
+) -> None:
+    try:
+        await send(stubs, service, rpc, requests.minimal(BASES[service.full_name]()[rpc]))
+    except grpc.aio.AioRpcError as error:
+        assert error.code() in NOT_INVALID, error.details()
 
 
 @pytest.mark.parametrize("service", [ENCODER, MATCHER, COLLECTIONS], ids=lambda service: service.name)

@@ -651,7 +651,7 @@ class EncodeStreamRequest(_message.Message):
     """
     @_builtins.property
     def request(self) -> Global___EncodeRequest:
-        """request is what to encode."""
+        """request is what to encode. Must be set."""
 
     def __init__(
         self,
