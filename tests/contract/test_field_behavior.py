@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import facerec.encoder.v1 as encoder_pb
 import facerec.matcher.v1 as matcher_pb
+from facerec.client.failures import from_rpc_error
 from scripts import field_behavior
 from tests.contract import comments
 
@@ -121,3 +122,47 @@ def test_reflection_alone_describes_a_service_with_its_annotations(
     assert pool.FindServiceByName(service).methods
     encoding = pool.FindMessageTypeByName("facerec.encoder.v1.Encoding")
     assert described(encoding.fields_by_name["values"]) == ["REQUIRED"]
+
+
+def item(**left_out: Any) -> Any:
+    fields = {"item_id": "i", "request": encoder_pb.EncodeRequest(image=b"x")} | left_out
+    return encoder_pb.EncodeStreamRequest(**fields)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "field"),
+    [({"item_id": ""}, "item_id"), ({"request": None}, "image")],
+    ids=["item_id", "request"],
+)
+def test_an_item_of_a_stream_without_a_required_field_is_refused_by_it(
+    encoder_address: str, left_out: dict[str, Any], field: str
+) -> None:
+    with grpc.insecure_channel(encoder_address) as channel:
+        (answer,) = encoder_pb.EncoderServiceStub(channel).EncodeStream(iter([item(**left_out)]))
+    assert (answer.error.code, answer.error.field) == (grpc.StatusCode.INVALID_ARGUMENT.value[0], field)
+
+
+HEADER = {"import_id": "i", "space": "dlib-resnet-v1/small/150x0.25"}
+CHUNK = {"encodings": bytes(512), "person_ids": ["ann"]}
+
+
+@pytest.mark.parametrize(
+    ("header", "chunk", "field"),
+    [
+        (HEADER | {"import_id": ""}, CHUNK, "header.import_id"),
+        (HEADER | {"space": ""}, CHUNK, "header.space"),
+        (HEADER, CHUNK | {"encodings": b""}, "chunk.encodings"),
+        (HEADER, CHUNK | {"person_ids": []}, "chunk.person_ids"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_import_without_a_required_field_is_refused_by_it(
+    matcher_address: str, header: dict[str, Any], chunk: dict[str, Any], field: str
+) -> None:
+    parts = [
+        matcher_pb.ImportFacesRequest(header=matcher_pb.ImportHeader(**header)),
+        matcher_pb.ImportFacesRequest(chunk=matcher_pb.FaceChunk(**chunk)),
+    ]
+    with grpc.insecure_channel(matcher_address) as channel, pytest.raises(grpc.RpcError) as caught:
+        matcher_pb.MatcherServiceStub(channel).ImportFaces(iter(parts))
+    assert from_rpc_error(caught.value, "the matcher").field == field

@@ -71,8 +71,9 @@ class MeasureRecallRequest(_message.Message):
     """
     request_id: _builtins.str
     """request_id lets the work go on if the caller goes, and its answer be asked
-    for again, as in CalibrateRequest. Range: 0 to 128 characters. Default:
-    empty, none: the work is cancelled with its caller.
+    for again, as in CalibrateRequest; the primary must be reachable, to store
+    it. Range: 0 to 128 characters. Default: empty, none: the work is cancelled
+    with its caller.
     """
     @_builtins.property
     def consistency(self) -> _consistency_pb2.ReadConsistency:

@@ -148,6 +148,20 @@ async def test_a_replica_that_works_is_not_taken_for_dead(
     assert await rows(filled, "calibration") == 1
 
 
+async def test_work_whose_row_is_deleted_ends(
+    patient_pair: list[RunningMatcher],
+    database_url: str,
+    filled: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(operations, "RENEWAL_SECONDS", 0.02)
+    async with begun(patient_pair[0], database_url) as call:
+        call.cancel()
+        await filled.execute("DELETE FROM facerec.operation")
+        await until(lambda: connections_wait(filled, 0))
+    assert await rows(filled, "calibration") == await rows(filled, "operation") == 0
+
+
 async def test_a_replica_that_stops_leaves_its_work_to_others_at_once(
     patient_pair: list[RunningMatcher], database_url: str, filled: asyncpg.Connection
 ) -> None:
