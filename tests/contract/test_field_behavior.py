@@ -125,7 +125,7 @@ def test_reflection_alone_describes_a_service_with_its_annotations(
 
 
 def item(**left_out: Any) -> Any:
-    fields = {"item_id": "i", "request": encoder_pb.EncodeRequest(image=b"x")} | left_out
+    fields: dict[str, Any] = {"item_id": "i", "request": encoder_pb.EncodeRequest(image=b"x")} | left_out
     return encoder_pb.EncodeStreamRequest(**fields)
 
 
