@@ -97,6 +97,7 @@ async def test_no_statement_reads_or_locks_another_tenants_rows(database: Databa
         "face_import",
         "erasure",
         "calibration",
+        "operation",
         "dismissed_duplicate",
         "failed_try",
         "audit",

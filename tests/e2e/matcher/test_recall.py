@@ -45,6 +45,7 @@ async def test_an_index_is_compared_with_exact_scans(
     assert good.recall.low <= good.recall.value <= good.recall.high
     assert good.recall.low < good.recall.high
     assert good.far_recall.value > 0.9
+    kept = await measure(matcher, samples=100, request_id="r")
 
     # An index searched in one of its lists misses people, and this is what says so.
     await administrator.execute("UPDATE facerec.collection SET index_effort = 1")
@@ -52,6 +53,7 @@ async def test_an_index_is_compared_with_exact_scans(
     assert poor.recall.high < good.recall.value
     assert poor.agreement.value > 0.98, "nobody near enough is confirmed, whatever the index missed"
     assert poor.confirmed.value > good.confirmed.value
+    assert await measure(matcher, samples=100, request_id="r") == kept != poor
 
     # Trusted with anything it finds, it answers wrongly wherever it misses.
     await administrator.execute(
