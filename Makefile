@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -128,6 +128,12 @@ bench-import: $(VENV)/.dev ## Measure moving encodings in and out; FACES=1000000
 
 bench-reading: $(VENV)/.dev ## Measure reading an import's sources; ROWS=1000000 KINDS="npz csv" AGAINST=another/checkout.
 	@$(BIN)/python -m tests.benchmarks.reading --rows $(or $(ROWS),1000000) $(if $(AGAINST),--against $(AGAINST)) $(KINDS)
+
+soak-operations: $(VENV)/.dev ## Kill matchers under long calls with request ids, SECONDS=100; count what is done twice or answered differently.
+	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.operations --seconds $(or $(SECONDS),100)
+
+bench-deletion: $(VENV)/.dev ## Measure the deletion of a collection of FACES=1000000.
+	@$(BIN)/python -m tests.benchmarks.deletion --faces $(or $(FACES),1000000)
 
 soak-sketches: $(VENV)/.dev ## Change and search for people while their sketches are built, dropped and scrubbed.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.sketches $(or $(CYCLES),60)

@@ -15,6 +15,7 @@ from matcher_service.postgres.database import Database
 
 MAX_RUNS: Final = 8  # at once in a replica; each then waits for a connection as other calls do
 MAX_RUN_SECONDS: Final = 3600.0
+STOP_SECONDS: Final = 2.0  # to tell the database that the runs have ended
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.1, 2.0  # of the row, while another replica runs the operation
 
 log = structlog.get_logger(__name__)
@@ -64,10 +65,12 @@ class Operations:
 
     async def stop(self) -> None:
         """Cancel the runs that no call waits for any more. Another replica begins again when it is asked."""
-        runs = list(self._runs.values())
-        for run in runs:
-            run.cancel()
-        await asyncio.gather(*runs, return_exceptions=True)
+        pending = set(self._runs.values())
+        for seconds in (STOP_SECONDS, None):  # the second time without waiting for the database
+            for run in pending:
+                run.cancel()
+            if pending:
+                _, pending = await asyncio.wait(pending, timeout=seconds)
 
     def _begin(self, operation: Operation, work: Work) -> asyncio.Task[None]:
         run = asyncio.create_task(self._run(operation, work))
