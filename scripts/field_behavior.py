@@ -5,7 +5,8 @@ behaviors are those of AIP-203 (https://google.aip.dev/203):
 
 - REQUIRED: in a request, or a message within one, what a call is refused without. The comment says `Must be
   set`, or gives a text, bytes or a list a range that begins above 0; or it is an id of a UUID's form, or a
-  Probe. A field with a `Default:` is not required, nor is a choice of a oneof.
+  Probe. A field with a `Default:` is not required, nor is a choice of a oneof, nor what `Must be set unless`
+  another field is.
 - IDENTIFIER, IMMUTABLE, OUTPUT_ONLY: in RESOURCES. What the request that updates a resource does not have is
   OUTPUT_ONLY.
 
@@ -22,6 +23,7 @@ ANNOTATED: Final = ("facerec/encoder/v1/encoder.proto",)
 """The files that have annotations; others have none."""
 
 IMPORT: Final = 'import "google/api/field_behavior.proto";'
+CONDITIONAL: Final = "Must be set unless"
 OPTION: Final = "(google.api.field_behavior)"
 
 _MESSAGE = re.compile(r"^message (\w+) \{")
@@ -166,7 +168,9 @@ def _inputs(fields: list[Field]) -> set[str]:
 
 
 def _is_required(field: Field, inputs: set[str]) -> bool:
-    if field.message not in inputs or field.in_oneof or "Default: " in field.comment:
+    if field.message not in inputs or field.in_oneof:
+        return False
+    if "Default: " in field.comment or CONDITIONAL in field.comment:
         return False
     if "ust be set" in field.comment or field.name in _UUIDS:
         return True

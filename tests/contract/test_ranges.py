@@ -16,6 +16,7 @@ from PIL import Image
 import facerec.encoder.v1 as encoder_pb
 import facerec.matcher.v1 as matcher_pb
 from facerec.matcher.v1 import matcher_pb2
+from scripts.field_behavior import CONDITIONAL
 from tests.contract import requests
 
 ENCODER = encoder_pb.DESCRIPTOR.services_by_name["EncoderService"]
@@ -205,7 +206,11 @@ def smallest() -> list[Any]:
         pytest.param(service, method.name, id=method.name)
         for service in (ENCODER, MATCHER, COLLECTIONS)
         for method in requests.offered(service)
-        if not method.client_streaming and method.name not in NEED_ONE_OF_SEVERAL
+        if not method.client_streaming
+        and method.name not in NEED_ONE_OF_SEVERAL
+        and not any(
+            CONDITIONAL in requests.SYMBOLS[field.full_name].comment for field in method.input_type.fields
+        )
     ]
 
 
