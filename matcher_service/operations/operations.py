@@ -131,5 +131,7 @@ def _log_failure(operation: Operation, run: asyncio.Task[None]) -> None:
     error = None if run.cancelled() else run.exception()
     if error is None or isinstance(error, RunLost):
         return
-    reason = error.reason if isinstance(error, FacerecError) else type(error).__name__
-    log.info("operation_failed", method=operation.method, why=str(reason))
+    if isinstance(error, FacerecError):
+        log.info("operation_failed", method=operation.method, why=str(error.reason))
+    else:
+        log.error("operation_failed", method=operation.method, why=type(error).__name__)
