@@ -1,7 +1,7 @@
 """The names of a source's fields: those read here, and the names that other programs use for them."""
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from facerec.sources.errors import SourceRefused
 from facerec.sources.rows import ATTRIBUTES, TEXTS
@@ -17,10 +17,28 @@ PAIRS: Final = (
 )
 """The accepted names of a column of encodings and of the column of names beside it."""
 
+_OF_OTHER_SPACE: Final = ", and give --space where face-api.js made it"
+_GO_ENCODING: Final = "Descriptor"
+_GO_NAMES: Final = ("Name", "Label", "ID", "Id")
+
 OF_FACES: Final = frozenset(
-    {*_OTHER_NAMES, *TEXTS, *ATTRIBUTES, *(other for others in _OTHER_NAMES.values() for other in others)}
+    {
+        _GO_ENCODING,
+        *_OTHER_NAMES,
+        *TEXTS,
+        *ATTRIBUTES,
+        *(other for others in _OTHER_NAMES.values() for other in others),
+    }
 ) - {key for pair in PAIRS for key in pair}
 """The fields that the object of one face may have, under any known name."""
+
+
+def of_go_face(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record, with our names if it is a Go struct with go-face's Descriptor and a name."""
+    if _GO_ENCODING not in record or "encoding" in record:
+        return record
+    named = next((name for name in ("person_id", *_GO_NAMES) if name in record), "")
+    return {**record, "encoding": record[_GO_ENCODING], **({"person_id": record[named]} if named else {})}
 
 
 def check(names: Collection[str], location: str, *, hint: str = "name it") -> None:
@@ -30,4 +48,5 @@ def check(names: Collection[str], location: str, *, hint: str = "name it") -> No
     """
     for field, others in _OTHER_NAMES.items():
         if field not in names and (found := next((other for other in others if other in names), None)):
-            raise SourceRefused(f"it has {found}, and no {field}: {hint} {field}", location=location)
+            space = _OF_OTHER_SPACE if found == "descriptor" else ""
+            raise SourceRefused(f"it has {found}, and no {field}: {hint} {field}{space}", location=location)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from facerec.sources import fields, json_object, text
+from facerec.sources import face_api, fields, json_object, text
 from facerec.sources.budget import MAX_FACE_BYTES
 from facerec.sources.json_items import JsonParser
 from facerec.sources.json_texts import InvalidJson, decode
@@ -18,6 +18,8 @@ _FIRST_KEY: Final = re.compile(rb'\{\s*"((?:[^"\\]|\\.)*)"\s*:')
 
 def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     """The faces in an array of objects, in one object of people or of columns, or in JSON lines."""
+    if face_api.is_layout(file):
+        return face_api.rows(file, refuse)
     head = file.stream.read(_READ_BYTES)
     text_head = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if text_head.startswith(b"{"):
@@ -46,7 +48,8 @@ def _array_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
         if not isinstance(record, dict):
             refuse(location, "", "it is not a JSON object")
         else:
-            fields.check(record, location)
-            if row := face(location, record.get("encoding"), record, refuse):
+            known = fields.of_go_face(record)
+            fields.check(known, location)
+            if row := face(location, known.get("encoding"), known, refuse):
                 yield row
     items.end("array")

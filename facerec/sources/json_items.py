@@ -51,15 +51,27 @@ class JsonParser:
 
         `rule` is the error's text where no array comes next.
         """
+        for number in self.items(rule):
+            location = f"face {number}"
+            yield location, self.value(location)
+
+    def items(self, rule: str, noun: str = "face") -> Iterator[int]:
+        """The numbers of the items of the array that comes next, from 1.
+
+        The caller must consume each item before the next. `rule` is as for `elements`; `noun` is what an
+        item is.
+        """
         self.expect("[", rule)
         number = 0
         while self.next_character() != "]" or number:
             number += 1
-            location = f"face {number}"
-            yield location, self.value(location)
+            yield number
             if self.next_character() == "]":
                 break
-            self.expect(",", "faces are separated by commas, and the array ends with ]", location)
+            plural = "people" if noun == "person" else f"{noun}s"
+            self.expect(
+                ",", f"{plural} are separated by commas, and the array ends with ]", f"{noun} {number}"
+            )
         self.expect("]", "")
 
     def members(self) -> Iterator[str]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from facerec.client import FaceBatch
 from facerec.client.attributes import metadata_struct
-from facerec.contract import DIMENSIONS
+from facerec.contract import DEFAULT_SPACE, DIMENSIONS
 from facerec.errors import FacerecError
 from facerec.sources.json_texts import decode
 
@@ -40,7 +40,10 @@ Refuse = Callable[[str, str, str], None]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """One face: a vector, float32 of shape (128,), and its location in the source."""
+    """One face: a vector, float32 of shape (128,), and its location in the source.
+
+    `space` is the space of vectors in this form, the same in all rows of a source.
+    """
 
     location: str
     person_id: str
@@ -52,17 +55,21 @@ class Row:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     attribute_bytes: int = 0
+    space: str = DEFAULT_SPACE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SourceBatch:
-    """Faces to send in one message, and the location of each in the source."""
+    """Faces to send in one message, the location of each in the source, and the source's space."""
 
     faces: FaceBatch
     locations: Sequence[str]
+    space: str
 
 
-def face(location: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse) -> Row | None:
+def face(
+    location: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse, *, space: str = DEFAULT_SPACE
+) -> Row | None:
     """The face in a record of a source; calls `refuse` and returns None where it is invalid."""
     field = "encoding"
     try:
@@ -93,6 +100,7 @@ def face(location: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse
         labels=labels,
         metadata=metadata,
         attribute_bytes=size,
+        space=space,
     )
 
 
@@ -205,4 +213,4 @@ def _batch(rows: Sequence[Row]) -> SourceBatch:
         labels=[row.labels for row in rows] if any(row.attribute_bytes for row in rows) else (),
         metadata=[row.metadata for row in rows] if any(row.attribute_bytes for row in rows) else (),
     )
-    return SourceBatch(faces, [row.location for row in rows])
+    return SourceBatch(faces, [row.location for row in rows], rows[0].space)

@@ -15,7 +15,8 @@ BUFFER_BYTES: Final = 2**18
 class SourceFile:
     """A file that is open for reading. Raises SourceRefused, OSError.
 
-    `stream` reads it, `size` is its size in bytes, `share` the share of it that was read, 0 to 1.
+    `stream` reads it, `name` is its name without folders, `size` its size in bytes, `share` the share of it
+    that was read, 0 to 1.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,6 +24,7 @@ class SourceFile:
         if not stat.S_ISREG(path.stat().st_mode):
             raise SourceRefused("it is a device, a pipe or a socket: save its content to a file first")
         self.stream = path.open("rb", buffering=BUFFER_BYTES)
+        self.name = path.name
         self._opened = os.fstat(self.stream.fileno())
         self.size = self._opened.st_size
         self.share = 0.0

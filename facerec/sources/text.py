@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Self
 
 from facerec.contract import DIMENSIONS
-from facerec.sources import fields
+from facerec.sources import face_api, fields
 from facerec.sources.budget import MAX_FACE_BYTES
 from facerec.sources.errors import SourceRefused
 from facerec.sources.json_texts import InvalidJson, decode
@@ -68,6 +68,9 @@ class _Lines:
 
 def json_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     """The faces of JSON lines: an object with person_id, encoding and optional fields in each."""
+    if face_api.is_layout(file):
+        yield from face_api.rows(file, refuse)
+        return
     lines = _Lines(file)
     for line in lines:
         lines.next_face()
@@ -86,6 +89,7 @@ def json_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
         if not isinstance(record, dict):
             refuse(location, "", "the line is not a JSON object")
             continue
+        record = fields.of_go_face(record)
         fields.check(record, location)
         if row := face(location, record.get("encoding"), record, refuse):
             yield row

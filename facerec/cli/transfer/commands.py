@@ -30,7 +30,8 @@ from facerec.cli.transfer.jobs import Job, Reader, ReadProgress
 from facerec.cli.transfer.refusals import Refusals
 from facerec.cli.transfer.sending import Sender
 from facerec.cli.transfer.writing import WRITERS, check_absent
-from facerec.contract import DEFAULT_COLLECTION_ID, DEFAULT_SPACE
+from facerec.contract import DEFAULT_COLLECTION_ID
+from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
     from facerec.client import ImportReport
@@ -55,11 +56,19 @@ def import_(
         str, typer.Option(help="pickle, npz, csv, json or jsonl.  [default: by the file's suffix]")
     ] = "",
     space: Annotated[
-        str, typer.Option(help="The space of the encodings; the default is face_recognition's.")
-    ] = DEFAULT_SPACE,
+        str,
+        typer.Option(
+            help="The space of the encodings.  [default: face_recognition's, or that of face-api.js or "
+            "deepface where they wrote the source]"
+        ),
+    ] = "",
     database_url: Annotated[
         str,
-        typer.Option(envvar="FACEREC_SOURCE_URL", metavar="URL", help="Another Postgres, for --query."),
+        typer.Option(
+            envvar="FACEREC_SOURCE_URL",
+            metavar="URL",
+            help="Another Postgres, for --query; without --query deepface's tables in it.",
+        ),
     ] = "",
     query: Annotated[
         str, typer.Option(metavar="SQL", help="Returns person_id and encoding (float8[]), in a fixed order.")
@@ -88,8 +97,12 @@ def import_(
             raise Problem("the photos of a folder are always enrolled by the duplicate policy", "USAGE")
         enroll(folder=source, collection=collection, address=address, json=json)
         return
-    refusals = Refusals(json, source or "the query")
-    reader = _reader(source, format, database_url, query, refusals)
+    refusals = Refusals(json, source or ("the query" if query else "the database"))
+    reader = (
+        _file_reader(source, format, refusals)
+        if source and not query
+        else _database_reader(source, database_url, query, space, refusals)
+    )
     job = Job(reader, space, dry_run, collection, ignore_duplicate_policy)
     with service_problems(
         "matcher", address, {"header.collection_id": collection, "collection_id": collection}
@@ -111,20 +124,27 @@ def import_(
     raise typer.Exit(SOME_REFUSED if refused else 0)
 
 
-def _reader(source: Path | None, format: str, url: str, query: str, refusals: Refusals) -> Reader:
-    from facerec.sources import files, postgres
+def _database_reader(source: Path | None, url: str, query: str, space: str, refusals: Refusals) -> Reader:
+    from facerec.sources import postgres, tables
+
+    if source or not url:
+        raise Problem(
+            "give a file or folder, or --database-url: a Postgres for --query, or with deepface's tables",
+            "USAGE",
+        )
+
+    def read() -> "AsyncIterator[Row]":
+        if query:
+            return postgres.rows(url, query, refusals.refuse_locally)
+        return tables.rows(url, space, refusals.refuse_locally)
+
+    return Reader(postgres.digest(query, url.rpartition("@")[2]), read(), read)
+
+
+def _file_reader(source: Path, format: str, refusals: Refusals) -> Reader:
+    from facerec.sources import files
     from facerec.sources.errors import SourceRefused
 
-    if bool(source) == bool(query):
-        raise Problem("give a file or folder, or --query with --database-url", "USAGE")
-    if source is None:
-        if not url:
-            raise Problem("--query needs --database-url, the Postgres to query", "USAGE")
-
-        def rows_of_query() -> "AsyncIterator[Row]":
-            return postgres.rows(url, query, refusals.refuse_locally)
-
-        return Reader(postgres.digest(query, url.rpartition("@")[2]), rows_of_query(), rows_of_query)
     try:
         known = format or files.format_of(source)
         if known not in files.FORMATS.values():
@@ -172,6 +192,11 @@ async def _import(job: Job, address: str, refusals: Refusals) -> "tuple[ImportRe
                 raise
             except SourceRefused as error:
                 raise Problem(error.of(refusals.source), "FILE") from None
+            except FacerecError as error:
+                if error.reason is not Reason.MODEL_MISMATCH:
+                    raise
+                hint = "`facerec collections create NAME --space SPACE` makes a collection of theirs"
+                raise Problem(f"{error.message}; {hint}", error.reason) from error
             except OSError as error:
                 reason = (error.strerror or "cannot be read").lower()
                 raise Problem(f"{refusals.source}: {reason}", "FILE") from None

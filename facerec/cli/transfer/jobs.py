@@ -37,7 +37,7 @@ class Reader:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is imported, and into which collection."""
+    """What is imported, and into which collection; an empty `space` stands for that of the source's rows."""
 
     reader: Reader
     space: str

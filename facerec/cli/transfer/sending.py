@@ -141,7 +141,7 @@ class Sender:
         job = self._job
         return await self._client.import_faces(
             _faces(batches, skip),
-            space=job.space,
+            space=job.space or batches[0].space,
             import_id=self.import_id,
             first_row=self.next_row,
             dry_run=job.dry_run,

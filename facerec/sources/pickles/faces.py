@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from facerec.sources import fields
+from facerec.sources import deepface, fields
 from facerec.sources.budget import Budget
 from facerec.sources.columns import Encodings, as_list, column_rows
 from facerec.sources.errors import SourceRefused
@@ -17,6 +17,7 @@ from facerec.sources.source_file import SourceFile
 PAIR: Final = 2
 _ENCODINGS: Final = ("encoding", "face_encoding", "embedding", "vector")
 _NAMES: Final = ("person_id", "name")
+_DATASTORE: Final = {"identity", "embedding"}
 _UNKNOWN: Final = (
     'a pickle holds {"encodings": [...], "names": [...]}, the same as known_face_encodings and '
     "known_face_names, a pair of both, {name: vector or vectors}, a list of dicts of person_id and encoding, "
@@ -31,9 +32,33 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     file.check_unchanged()
     if isinstance(found, dict) and _pair_of(found) is None:
         return _people_rows(_by_person(found), file, budget, refuse)
+    if isinstance(found, list) and found and isinstance(found[0], dict) and found[0].keys() >= _DATASTORE:
+        return _deepface_rows(found, file, budget, refuse)
     encodings, names = _of_classifier(found) if isinstance(found, Placeholder) else _columns(found)
     del found  # frees what is not needed, such as a classifier's tree
     return column_rows(encodings, {"person_id": names}, file, budget, refuse)
+
+
+def _deepface_rows(found: list[Any], file: SourceFile, budget: Budget, refuse: Refuse) -> Iterator[Row]:
+    """The faces of a datastore of deepface, a list of dicts with the photo's path as identity."""
+    space = deepface.datastore_space(file.name)
+    budget.spend_rows(len(found))
+    records = [record if isinstance(record, dict) else {} for record in found]
+    names = [name if isinstance(name := record.get("identity"), str) else "" for record in records]
+    photos = deepface.Photos(names)
+    for number, (record, name) in enumerate(zip(records, names, strict=True)):
+        file.share = number / len(found)
+        location = f"row {number}"
+        if record.get("embedding") is None:
+            refuse(location, "embedding", "deepface found no face in its photo")
+        elif row := face(
+            location,
+            record["embedding"],
+            {"person_id": photos.person(name), "external_ref": deepface.reference(name)},
+            refuse,
+            space=space,
+        ):
+            yield row
 
 
 def _columns(found: Any) -> tuple[Encodings, Sequence[Any]]:

@@ -36,10 +36,10 @@ def interrupted_after(terminal: Terminal, source: Path, count: int) -> None:
     """Bring the first rows of the import in, as a client that was killed then."""
     found = list(files.rows(source, "npz", lambda *said: pytest.fail(str(said))))[:count]
     digest = files.digest(source)
-    job = jobs.Job(jobs.Reader(digest, nothing(), nothing), DEFAULT_SPACE, False, "moved")
+    job = jobs.Job(jobs.Reader(digest, nothing(), nothing), "", False, "moved")
     batch = FaceBatch(np.stack([row.encoding for row in found]), [row.person_id for row in found])
     with MatcherClient(terminal.matcher) as client:
-        client.import_faces([batch], space=job.space, import_id=job.import_id(0), collection_id="moved")
+        client.import_faces([batch], space=DEFAULT_SPACE, import_id=job.import_id(0), collection_id="moved")
 
 
 async def nothing() -> AsyncIterator[Row]:

@@ -157,6 +157,13 @@ def json_arrays() -> dict[str, bytes]:
         "UTF-16": '[{"person_id":"a"}]'.encode("utf-16"),
         "Latin-1": b'[{"person_id":"\xe9"}]',
         "an array that is cut off": b'[{"person_id":"a","encoding":[0',
+        "people in people": b'{"labeledDescriptors":[' * 100_000,
+        "300,000 descriptors before a label": b'[{"descriptors":[' + b"[]," * 300_000 + b'[]],"label":"a"}]',
+        "a descriptor of 100,000 keys": b'{"label":"a","descriptors":[{'
+        + b",".join(b'"%d":0' % key for key in range(100_000))
+        + b"}]}",
+        "a label that never ends": b'{"label":"' + b"a" * 3_000_000,
+        "300,000 fields before descriptors": b'{"label":"a",' + b'"x":1,' * 300_000 + b'"descriptors":7}',
     }
 
 
