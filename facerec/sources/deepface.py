@@ -84,4 +84,4 @@ def reference(name: str) -> str:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    return PurePosixPath(name.replace("\\", "/")).parts
+    return PurePosixPath(name.replace("\\", "/").lstrip("/")).parts

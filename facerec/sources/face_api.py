@@ -55,8 +55,10 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
         yield from reader.people()
         parser.end("array")
         return
+    number = 0
     while parser.next_character():
-        yield from reader.person_or_people()
+        number += 1
+        yield from reader.person_or_people(f"person {number}")
     file.check_unchanged()
 
 
@@ -73,17 +75,22 @@ class _Reader:
     def people(self) -> Iterator[Row]:
         """The faces of the array of people that comes next."""
         for number in self._parser.items("an array begins with [", "person"):
+            location = f"person {number}"
             if self._parser.next_character() == "{":
-                yield from self.person_or_people(allows_people=False)
+                yield from self.person_or_people(location, allows_people=False)
             else:
-                self._parser.value(f"person {number}")
-                self._refuse(f"person {number}", "", "it is not a JSON object")
+                self._parser.value(location)
+                self._refuse(location, "", "it is not a JSON object")
 
-    def person_or_people(self, *, allows_people: bool = True) -> Iterator[Row]:
+    def person_or_people(self, location: str, *, allows_people: bool = True) -> Iterator[Row]:
         """The faces of the object that comes next; those before its label are kept in memory."""
         label: Any = None
+        is_known = False
         early: list[tuple[str, Vector]] = []
         for key in self._parser.members():
+            if key in _LABELS and label is not None:
+                raise SourceRefused("it has a label twice: write each person once", location=location)
+            is_known |= key in _DESCRIPTORS or (key in _PEOPLE and allows_people)
             if key in _LABELS:
                 label = self._parser.value(key)
             elif key in _PEOPLE and allows_people:
@@ -93,10 +100,12 @@ class _Reader:
             elif label is None:
                 early.extend(self._early())
             else:
-                for location, value in self._descriptors():
-                    yield from self._face(location, label, value)
-        for location, values in early:
-            yield from self._face(location, label, values)
+                for face_location, value in self._descriptors():
+                    yield from self._face(face_location, label, value)
+        for face_location, values in early:
+            yield from self._face(face_location, label, values)
+        if not is_known:
+            self._refuse(location, "descriptors", "it has none")
 
     def _early(self) -> Iterator[tuple[str, Vector]]:
         self._budget = self._budget or Budget(self._file.size)

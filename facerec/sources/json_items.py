@@ -137,7 +137,7 @@ class JsonParser:
         """Read more of the file; returns False at its end."""
         data = self._file.stream.read(min(size_bytes, self._left))
         self._left -= len(data)
-        self._file.share = 1 - self._left / self._file.size
+        self._file.share = 1 - self._left / max(1, self._file.size)
         try:
             more = self._decoder.decode(data, final=not data)
         except UnicodeDecodeError:

@@ -97,7 +97,7 @@ async def rows(url: str, space: str, refuse: Refuse) -> AsyncIterator[Row]:
     models.
     """
     number = 0
-    async with postgres.snapshot(url, lambda: f"row {number}" if number else "") as connection:
+    async with postgres.snapshot(url, lambda: f"row {number + 1}" if number else "") as connection:
         chosen = await _chosen(connection, space)
         photos = deepface.Photos(())
         for each in chosen:

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,24 @@ def test_a_person_of_face_api_may_have_more_descriptors_than_fit_one_face(
     assert len(rows(written(tmp_path / "in.json", many))) == 800
 
 
+WRITTEN_BY_NODE = """
+const { readFileSync, writeFileSync } = require("fs");
+const descriptors = JSON.parse(readFileSync(0)).map((vector) => new Float32Array(vector));
+const people = [{ label: "ann", descriptors: descriptors.slice(0, 2) }];
+people.push({ label: "bob", descriptors: [Array.from(descriptors[2])] });
+people.push({ label: "cid", descriptors: [descriptors[3]] });
+writeFileSync(process.argv[1], JSON.stringify(people));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node")
+def test_a_float32_array_that_node_wrote_is_read_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    subprocess.run(["node", "-e", WRITTEN_BY_NODE, path], input=json.dumps(LISTS).encode(), check=True)
+    assert '"127":' in path.read_text()
+    check(rows(path), spaces.FACE_API)
+
+
 def test_an_invalid_descriptor_of_face_api_is_refused_by_its_number(tmp_path: Path) -> None:
     held = [labeled("ann", [LISTS[0], LISTS[1][:64], "x"]), 7, {"descriptors": [LISTS[2]]}, labeled("", [])]
     assert refusals(written(tmp_path / "in.json", json.dumps(held))) == [
@@ -99,9 +119,23 @@ def test_an_invalid_descriptor_of_face_api_is_refused_by_its_number(tmp_path: Pa
     ]
 
 
-def test_a_matcher_of_face_api_inside_another_is_not_read(tmp_path: Path) -> None:
-    path = written(tmp_path / "in.json", json.dumps({"labeledDescriptors": [MATCHER, *people()]}))
-    check(rows(path), spaces.FACE_API)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"label":"ann","descriptors":[],"label":"bob"}', "person 1: it has a label twice"),
+        ('{"label":"ann","descriptors":[[1', "face 1: it is not valid JSON from there on"),
+        ('{"labeledDescriptors":7}', "an array begins with \\["),
+        ('[{"label":"ann","descriptors":[]}] x', "there is more after the array"),
+    ],
+)
+def test_a_broken_file_of_face_api_is_refused_with_the_place(content: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceRefused, match=said):
+        rows(written(tmp_path / "in.json", content))
+
+
+def test_a_matcher_of_face_api_inside_another_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "in.json", json.dumps({"labeledDescriptors": [*people(), MATCHER]}))
+    assert refusals(path) == ["person 4: descriptors: it has none"]
 
 
 GO_FACE = {
@@ -184,6 +218,7 @@ def test_a_photo_without_a_face_in_a_datastore_is_refused_alone(tmp_path: Path) 
         (["C:\\db\\ann\\1.jpg", "C:\\db\\bob\\1.jpg"], ["ann", "bob"]),
         (["ann", "bob b. smith", "", "ann.jpg"], ["ann", "bob b. smith", "", "ann"]),
         (["ann", "db/bob/1.jpg", "db/cid/2.jpg"], ["ann", "bob", "cid"]),
+        (["/ann/1.jpg", "db/bob/1.jpg"], ["ann", "db"]),
     ],
 )
 def test_deepface_s_photos_are_of_the_person_whom_their_folder_or_name_says(

@@ -1,0 +1,1 @@
+"""Measures how far other systems' vectors of dlib's network lie from those of face_recognition."""
