@@ -114,12 +114,12 @@ def test_the_code_of_the_readme_runs(session: Session, capsys: pytest.CaptureFix
 def test_buf_calls_an_open_service_and_a_locked_one_as_documented(session: Session) -> None:
     (block,) = blocks(page("docs/clients.md"), "A terminal", "sh")
     with MatcherClient(session.addresses["127.0.0.1:50052"]) as matcher:
-        matcher.enroll("ann", Path("ann.jpg").read_bytes())
+        matcher.enroll("ann", Path("ann.jpg").read_bytes(), labels={"site": "berlin"})
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     command, environment = ["sh", "-eu", "-c", session.here(block)], {**os.environ, "PATH": path}
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert '"faceCount": "1"' in done.stdout
+    assert done.stdout.count('"faceCount": "1"') == 2  # of GetPerson and of ListPersons
     assert '"match": true' in done.stdout
 
 
