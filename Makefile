@@ -102,6 +102,20 @@ lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated
 check-bounds: $(VENV)/.dev ## Install the client with the oldest packages that it allows, and call with it; needs the index.
 	@CHECK_BOUNDS=1 $(BIN)/python -m pytest -q -n 0 tests/contract/test_bounds.py
 
+$(VENV)/dist/.done: $(VENV)/.build requirements/dist.lock
+	$(PYTHON) -m venv $(VENV)/dist
+	$(VENV)/dist/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps --only-binary :all: -r requirements/build.lock -r requirements/dist.lock
+	@touch $@
+
+dist: $(VENV)/dist/.done ## Build the wheel and the source distribution of the last commit into dist/, and check both.
+	@$(VENV)/dist/bin/python scripts/dist.py
+
+check-dist: dist $(VENV)/.dev ## Install the wheel of dist/, each extra apart, with only what it asks for, and use it; needs the index.
+	@CHECK_DIST=dist $(BIN)/python -m pytest -q -n 0 tests/installed
+
+release: $(VENV)/.dev ## Commit and tag a release, without pushing; VERSION=0.1.0: docs/releasing.md.
+	@$(BIN)/python scripts/release.py "$(VERSION)"
+
 test-languages: $(VENV)/.dev ## Build and run the examples in Python, TypeScript and Go against a matcher; needs the index, Node.js and Go; GO_PACKAGES=FOLDER for a GOPATH with grpc-go.
 	@CHECK_LANGUAGES=1 GO_PACKAGES="$(GO_PACKAGES)" $(BIN)/python -m pytest -q -n 0 tests/languages
 

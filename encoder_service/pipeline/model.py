@@ -6,6 +6,7 @@ import platform
 from importlib import metadata
 from typing import Final
 
+import facerec
 from encoder_service.domain.faces import Alignment, EncodeOptions
 from encoder_service.embedding.network import CHIP_PIXELS
 from encoder_service.pipeline.alignment import CHIP_PADDING
@@ -52,4 +53,4 @@ def _version(library: str) -> str:
 
 def server_version() -> str:
     """The release of the service."""
-    return metadata.version("facerec")
+    return facerec.__version__

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+import facerec
 from encoder_service.settings import EncoderSettings
 from facerec.serving.server.settings import ServingSettings
 from matcher_service.settings import MatcherSettings
@@ -74,7 +75,7 @@ def test_the_labels_name_this_release(image: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (labels,) = [each for each in instructions(image) if each.startswith("LABEL ")]
     assert f'image.title="facerec-{image}"' in labels
-    assert f'image.version="{project["version"]}"' in labels
+    assert f'image.version="{facerec.__version__}"' in labels
     assert f'image.licenses="{project["license"]}"' in labels
 
 

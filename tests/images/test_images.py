@@ -8,6 +8,7 @@ from tarfile import REGTYPE
 
 import pytest
 
+import facerec
 from tests.images import docker
 from tests.images.docker import BASE, MARK, ROOT, File
 
@@ -80,7 +81,7 @@ def test_an_image_is_described_by_its_labels(image: str) -> None:
     assert described.pop("description")
     assert described == {
         "title": f"facerec-{named(image)}",
-        "version": project["version"],
+        "version": facerec.__version__,
         "licenses": project["license"],
         "revision": "checked",
         "base.name": BASE,

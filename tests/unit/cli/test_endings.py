@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import facerec
 from facerec.cli import main
 
 KEY = ("keys", "new", "door", "--role", "verify")
@@ -129,7 +130,7 @@ def test_an_interruption_after_all_output_keeps_the_exit_code() -> None:
         "sys.argv = ['facerec', '--version']; facerec.__main__.main(); os.kill(os.getpid(), signal.SIGINT)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "facerec 0.1.0\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"facerec {facerec.__version__}\n", "")
 
 
 def test_a_command_that_is_to_ignore_interruptions_goes_on() -> None:
@@ -139,7 +140,7 @@ def test_a_command_that_is_to_ignore_interruptions_goes_on() -> None:
         "os.kill(os.getpid(), signal.SIGINT); print('went on'); sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "facerec 0.1.0\nwent on\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"facerec {facerec.__version__}\nwent on\n", "")
 
 
 def test_an_interrupted_question_is_one_line_too(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import facerec
 from facerec.cli import main
 from facerec.cli.drawing.annotate import draw
 from facerec.cli.transfer.photos import find_in
@@ -35,7 +36,7 @@ def test_help_and_version_load_neither_grpc_nor_numpy() -> None:
         "print({'grpc', 'numpy', 'PIL', 'google.protobuf'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert run.stdout.startswith("facerec 0.1.0\nUsage: facerec")
+    assert run.stdout.startswith(f"facerec {facerec.__version__}\nUsage: facerec")
     assert run.stdout.endswith("set()\n")
 
 

@@ -1,0 +1,102 @@
+"""A wheel installed with only what its metadata ask for: the client alone, each service, and all on one machine."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import facerec
+from tests.fixtures.process import ROOT
+from tests.languages.test_walks import WALK
+
+READY = re.compile(r"ready: encoder (\S+), matcher (\S+);")
+SERVERS = ("asyncpg", "dlib", "grpc_health", "onnxruntime", "pydantic_settings", "structlog")
+
+pytestmark = [
+    pytest.mark.skipif("CHECK_DIST" not in os.environ, reason="installs packages: make check-dist"),
+    pytest.mark.timeout(900),
+]
+
+Install = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def install() -> Iterator[Install]:
+    """Installs the wheel of the folder CHECK_DIST, with extras such as `[local]`, apart; returns the `bin`."""
+    (wheel,) = (ROOT / os.environ["CHECK_DIST"]).glob("*.whl")
+    # Under root Postgres runs as a user who must enter it, as pytest's own folders do not let them.
+    with tempfile.TemporaryDirectory(dir="/tmp" if sys.platform != "win32" else None) as folder:
+        Path(folder).chmod(0o755)
+
+        def installed(extras: str) -> Path:
+            environment = Path(folder, f"venv{extras.strip('[]')}")
+            subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+            pip: list[str | Path] = [environment / "bin" / "python", "-m", "pip"]
+            subprocess.run([*pip, "-q", "install", f"{wheel}{extras}"], check=True)
+            subprocess.run([*pip, "check"], check=True)
+            return environment / "bin"
+
+        yield installed
+
+
+def run(command: list[str | Path], folder: Path, status: int = 0) -> str:
+    """What a command prints, outside of the checkout."""
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_client_alone_is_light_typed_and_says_which_extra_a_service_needs(
+    install: Install, matcher_address: str, sample_photos: Path, tmp_path: Path
+) -> None:
+    client = install("")
+    assert run([client / "facerec", "--version"], tmp_path) == f"facerec {facerec.__version__}\n"
+    assert "verify" in run([client / "facerec", "--help"], tmp_path)
+    found = f"import importlib.util as u; print([n for n in {SERVERS} if u.find_spec(n)])"
+    assert run([client / "python", "-c", found], tmp_path) == "[]\n"
+    where = run([client / "python", "-c", "import facerec; print(facerec.__file__)"], tmp_path)
+    assert Path(where.strip()).with_name("py.typed").exists()
+    for service in ("encoder", "matcher"):
+        assert f"facerec[{service}]" in run([client / f"{service}_service", "version"], tmp_path, status=2)
+    assert "facerec[local]" in run([client / "facerec", "up"], tmp_path, status=2)
+    walk: list[str | Path] = [client / "python", ROOT / "examples" / "python" / "walk.py", matcher_address, sample_photos]
+    assert run(walk, tmp_path) == WALK
+
+
+@pytest.mark.parametrize("service", ["encoder", "matcher"])
+def test_a_service_starts_by_its_own_extra(install: Install, service: str, tmp_path: Path) -> None:
+    programs = install(f"[{service}]")
+    assert facerec.__version__ in run([programs / f"{service}_service", "version"], tmp_path)
+    assert "usage" in run([programs / f"{service}_service", "serve", "--help"], tmp_path).lower()
+    modules = {"encoder": "encoder_service.loading", "matcher": "matcher_service.service"}
+    run([programs / "python", "-c", f"import {modules[service]}"], tmp_path)
+
+
+def test_everything_runs_on_one_machine_by_the_extra_local(
+    install: Install, sample_photos: Path, tmp_path: Path
+) -> None:
+    programs = install("[local]")
+    ports = ["--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0"]
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    up = subprocess.Popen(
+        [programs / "facerec", "up", "--data", programs.parents[1] / "data", *ports],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert up.stdout is not None
+        ready = next(filter(None, map(READY.search, up.stdout)))
+        walk: list[str | Path] = [programs / "python", ROOT / "examples" / "python" / "walk.py", ready[2], sample_photos]
+        lines = run(walk, tmp_path).splitlines()
+    finally:
+        up.send_signal(signal.SIGINT)
+        code = up.wait()
+    assert lines[:-2] == WALK.splitlines()[:-2]  # maintenance may have removed the erased bytes already
+    assert lines[-2].startswith("erased 2 people and 4 faces: ")
+    assert code == 0
