@@ -13,17 +13,7 @@ fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 scripts/protos.sh "$fresh/protos"
 buf lint "$fresh/protos"
-
-# Released contracts stay compatible: from the first release tag on, no breaking change is allowed.
-released=$(git tag --list 'v*' --sort=-v:refname | head -n 1)
-if [ -n "$released" ]; then
-    mkdir "$fresh/released"
-    git archive "$released" protos | tar -x -C "$fresh/released"
-    scripts/protos.sh "$fresh/released/all" "$fresh/released/protos"
-    buf breaking "$fresh/protos" --against "$fresh/released/all"
-else
-    echo "buf breaking: skipped, there is no release tag yet"
-fi
+scripts/breaking.sh "$fresh/protos"
 
 mkdir "$fresh/stubs"
 scripts/stubs.sh "$fresh/stubs"
