@@ -91,7 +91,7 @@ def test_a_release_lists_its_migrations(released: Path) -> None:
 
 def test_a_release_dates_all_that_was_unreleased_and_leaves_no_line_out(released: Path) -> None:
     before, after = (folder.joinpath(release.CHANGES).read_text() for folder in (ROOT, released))
-    assert f"## Unreleased\n\n## [{VERSION}] - {DATE}\n\n### " in after
+    assert f"## Unreleased\n\n## [{VERSION}] - {DATE}\n" in after
     assert set(before.splitlines()) <= set(after.splitlines())
     headings = re.findall(r"^### .*", after.split(f"## [{VERSION}]")[1].split("\n## ")[0], re.MULTILINE)
     assert sorted(headings) == sorted(set(headings))

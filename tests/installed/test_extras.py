@@ -1,4 +1,4 @@
-"""A wheel installed with only what its metadata ask for: the client alone, each service, and all on one machine."""
+"""A wheel with only what its metadata ask for: the client alone, each service, all on one machine."""
 
 import os
 import re
@@ -15,6 +15,7 @@ import facerec
 from tests.fixtures.process import ROOT
 from tests.languages.test_walks import WALK
 
+PROGRAM = ROOT / "examples" / "python" / "walk.py"
 READY = re.compile(r"ready: encoder (\S+), matcher (\S+);")
 SERVERS = ("asyncpg", "dlib", "grpc_health", "onnxruntime", "pydantic_settings", "structlog")
 
@@ -28,7 +29,7 @@ Install = Callable[[str], Path]
 
 @pytest.fixture(scope="module")
 def install() -> Iterator[Install]:
-    """Installs the wheel of the folder CHECK_DIST, with extras such as `[local]`, apart; returns the `bin`."""
+    """Installs the wheel in the folder CHECK_DIST with extras such as `[local]`; returns the `bin`."""
     (wheel,) = (ROOT / os.environ["CHECK_DIST"]).glob("*.whl")
     # Under root Postgres runs as a user who must enter it, as pytest's own folders do not let them.
     with tempfile.TemporaryDirectory(dir="/tmp" if sys.platform != "win32" else None) as folder:
@@ -38,7 +39,7 @@ def install() -> Iterator[Install]:
             environment = Path(folder, f"venv{extras.strip('[]')}")
             subprocess.run([sys.executable, "-m", "venv", environment], check=True)
             pip: list[str | Path] = [environment / "bin" / "python", "-m", "pip"]
-            subprocess.run([*pip, "-q", "install", f"{wheel}{extras}"], check=True)
+            subprocess.run([*pip, "-q", "install", "--no-compile", f"{wheel}{extras}"], check=True)
             subprocess.run([*pip, "check"], check=True)
             return environment / "bin"
 
@@ -66,8 +67,7 @@ def test_the_client_alone_is_light_typed_and_says_which_extra_a_service_needs(
     for service in ("encoder", "matcher"):
         assert f"facerec[{service}]" in run([client / f"{service}_service", "version"], tmp_path, status=2)
     assert "facerec[local]" in run([client / "facerec", "up"], tmp_path, status=2)
-    walk: list[str | Path] = [client / "python", ROOT / "examples" / "python" / "walk.py", matcher_address, sample_photos]
-    assert run(walk, tmp_path) == WALK
+    assert run([client / "python", PROGRAM, matcher_address, sample_photos], tmp_path) == WALK
 
 
 @pytest.mark.parametrize("service", ["encoder", "matcher"])
@@ -92,8 +92,7 @@ def test_everything_runs_on_one_machine_by_the_extra_local(
     try:
         assert up.stdout is not None
         ready = next(filter(None, map(READY.search, up.stdout)))
-        walk: list[str | Path] = [programs / "python", ROOT / "examples" / "python" / "walk.py", ready[2], sample_photos]
-        lines = run(walk, tmp_path).splitlines()
+        lines = run([programs / "python", PROGRAM, ready[2], sample_photos], tmp_path).splitlines()
     finally:
         up.send_signal(signal.SIGINT)
         code = up.wait()
