@@ -65,8 +65,8 @@ def test_the_client_alone_is_light_typed_and_says_which_extra_a_service_needs(
     where = run([client / "python", "-c", "import facerec; print(facerec.__file__)"], tmp_path)
     assert Path(where.strip()).with_name("py.typed").exists()
     for service in ("encoder", "matcher"):
-        assert f"facerec[{service}]" in run([client / f"{service}_service", "version"], tmp_path, status=2)
-    assert "facerec[local]" in run([client / "facerec", "up"], tmp_path, status=2)
+        assert f"extra `{service}`" in run([client / f"{service}_service", "version"], tmp_path, status=2)
+    assert "'.[local]'" in run([client / "facerec", "up"], tmp_path, status=2)
     assert run([client / "python", PROGRAM, matcher_address, sample_photos], tmp_path) == WALK
 
 
