@@ -37,8 +37,8 @@ def install() -> Iterator[Install]:
 
         def installed(extras: str) -> Path:
             environment = Path(folder, f"venv{extras.strip('[]')}")
-            subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-            pip: list[str | Path] = [environment / "bin" / "python", "-m", "pip"]
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+            pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", environment / "bin" / "python"]
             subprocess.run([*pip, "-q", "install", "--no-compile", f"{wheel}{extras}"], check=True)
             subprocess.run([*pip, "check"], check=True)
             return environment / "bin"
@@ -85,17 +85,14 @@ def test_everything_runs_on_one_machine_by_the_extra_local(
     programs = install("[local]")
     ports = ["--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0"]
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-    up = subprocess.Popen(
-        [programs / "facerec", "up", "--data", programs.parents[1] / "data", *ports],
-        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert up.stdout is not None
-        ready = next(filter(None, map(READY.search, up.stdout)))
-        lines = run([programs / "python", PROGRAM, ready[2], sample_photos], tmp_path).splitlines()
-    finally:
-        up.send_signal(signal.SIGINT)
-        code = up.wait()
+    command: list[str | Path] = [programs / "facerec", "up", "--data", programs.parents[1] / "data", *ports]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as up:
+        try:
+            assert up.stdout is not None
+            ready = next(filter(None, map(READY.search, up.stdout)))
+            lines = run([programs / "python", PROGRAM, ready[2], sample_photos], tmp_path).splitlines()
+        finally:
+            up.send_signal(signal.SIGINT)
     assert lines[:-2] == WALK.splitlines()[:-2]  # maintenance may have removed the erased bytes already
     assert lines[-2].startswith("erased 2 people and 4 faces: ")
-    assert code == 0
+    assert up.returncode == 0
