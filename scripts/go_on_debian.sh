@@ -6,7 +6,7 @@ set -eu
 folder=$1
 mkdir -p "$folder/apt/lists/partial" "$folder/apt/cache/archives/partial" "$folder/packages"
 folder=$(cd "$folder" && pwd)
-keys=/usr/share/keyrings/debian-archive-keyring.gpg
+keys=$(echo /usr/share/keyrings/debian-archive-k*.gpg)
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Label: Debian' | head -n 1)
 echo "deb [signed-by=$keys] ${mirror:?no mirror of Debian is set up here} trixie main" > "$folder/apt/sources.list"
 apt() {
