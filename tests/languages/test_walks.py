@@ -99,13 +99,13 @@ def caller(locked: Path) -> dict[str, str]:
 
 @pytest.fixture
 def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy of an example without what was built in it, beside a copy of protos/ as in the repository."""
+    """A copy of an example without what was built in it, beside the contract as in the repository."""
     if "CHECK_LANGUAGES" not in os.environ:
         pytest.skip("installs packages from the index and compiles: make test-languages")
     folder: Path = tmp_path / "src" / "examples" / request.param
     left_out = shutil.ignore_patterns("node_modules", "gen", "build")
     shutil.copytree(EXAMPLES / request.param, folder, ignore=left_out)
-    shutil.copytree(ROOT / "protos", tmp_path / "src" / "protos")
+    run([ROOT / "scripts" / "protos.sh", tmp_path / "src" / "contract"], ROOT)
     return folder
 
 
