@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages bench-consistency
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -185,6 +185,9 @@ FACE_API := @vladmandic/face-api@1.7.15 @tensorflow/tfjs@4.22.0 @tensorflow/tfjs
 bench-other-systems: $(VENV)/.dev ## Measure other systems' vectors beside ours; PHOTOS=DIR adds people/NAME/*.jpg of yours; needs Node; DEEPFACE_PYTHON=FILE for deepface's.
 	@! command -v npm >/dev/null || npm install --silent --ignore-scripts --no-audit --no-fund --prefix .cache/face-api $(FACE_API)
 	@$(BIN)/python -m tests.benchmarks.other_systems --node-modules .cache/face-api/node_modules $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(DEEPFACE_PYTHON),--deepface-python $(DEEPFACE_PYTHON))
+
+bench-consistency: $(VENV)/.dev ## Count how often photos are flagged as nearer to somebody else; PEOPLE="1000 10000".
+	@$(BIN)/python -m tests.benchmarks.consistency --people $(or $(PEOPLE),1000 10000)
 
 bench-looks: $(VENV)/.dev ## Count what an index hides of people with photos of two looks; PEOPLE="24000 200000".
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.looks --people $(or $(PEOPLE),24000 200000)

@@ -12,6 +12,7 @@ from matcher_service.audit.reading import AuditReader
 from matcher_service.calibration.calibrator import Calibrator
 from matcher_service.calibration.expected_false_positives import CalibrationCache
 from matcher_service.collections.repository import CollectionRepository
+from matcher_service.duplicates.inconsistent import ConsistencyReviewer
 from matcher_service.duplicates.review import Reviewer
 from matcher_service.encoder_client import EncoderClient
 from matcher_service.identification.exact_scan import ExactScanner
@@ -72,7 +73,7 @@ class MatcherService:
                 self._decisions,
                 tries=tries,
             ),
-            enroller=Enroller(persons, EnrollmentChecks(search, tries), self._encoder),
+            enroller=Enroller(persons, EnrollmentChecks(self._database, search, tries), self._encoder),
             persons=PersonService(persons),
             person_exporter=PersonExporter(self._database),
             importer=Importer(self._database, max_faces_per_person=max_faces),
@@ -87,6 +88,7 @@ class MatcherService:
             Reviewer(self._database),
             AuditReader(self._database),
             operations=self._operations,
+            consistency_reviewer=ConsistencyReviewer(self._database),
             max_staleness_seconds=settings.max_staleness_seconds,
         )
         self.server = Server(

@@ -98,7 +98,8 @@ class MatcherSettings(ServingSettings):
     """Parallel workers of Postgres that an exact scan may use."""
 
     scan_timeout_seconds: float = pydantic.Field(30.0, gt=0, le=3600)
-    """Maximum duration of an exact scan, and maximum wait of Calibrate and ListDuplicates, in seconds."""
+    """Maximum duration of an exact scan, and maximum wait of Calibrate and the lists of
+    duplicates and inconsistent faces, in seconds."""
 
     transfer_pool_size: int = pydantic.Field(3, ge=1, le=64)
     """Connections for imports, exports and deletions of collections, in a pool of their own. An import waits

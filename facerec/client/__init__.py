@@ -45,7 +45,7 @@ from facerec.client.results.decisions import (
     Verification,
 )
 from facerec.client.results.encodings import Encoding
-from facerec.client.results.enrollments import Duplicate, EnrolledFace, Enrollment
+from facerec.client.results.enrollments import Duplicate, EnrolledFace, Enrollment, Inconsistency
 from facerec.client.results.faces import (
     BoundingBox,
     DetectedFace,
@@ -56,7 +56,7 @@ from facerec.client.results.faces import (
 from facerec.client.results.models import Limits, Model
 from facerec.client.results.person_exports import ExportedFace, PersonExport
 from facerec.client.results.persons import Erasure, Merge, Move, Person, StoredFace
-from facerec.client.results.reviews import DuplicatePair, Proportion, Recall
+from facerec.client.results.reviews import DuplicatePair, InconsistentFace, Proportion, Recall
 from facerec.client.results.transfer import FaceBatch, ImportReport, RefusedRow
 from facerec.client.security import Security
 from facerec.quality import Quality
@@ -92,6 +92,8 @@ __all__ = [
     "Identification",
     "IdentifiedFace",
     "ImportReport",
+    "Inconsistency",
+    "InconsistentFace",
     "LikelyDuplicate",
     "Limits",
     "MatcherClient",

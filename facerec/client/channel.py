@@ -48,6 +48,7 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "ApplyCalibration",
         "MeasureRecall",
         "ListDuplicates",
+        "ListInconsistentFaces",
         "DismissDuplicate",
         "ListAuditEvents",
     ),

@@ -42,6 +42,7 @@ class CollectionClient(Client):
     apply_calibration = unary(calibration.apply_calibration)
     measure_recall = unary(reviews.measure_recall)
     list_duplicates = paged(reviews.list_duplicates)
+    list_inconsistent_faces = paged(reviews.list_inconsistent_faces)
     dismiss_duplicate = unary(reviews.dismiss_duplicate)
     list_audit_events = paged(reviews.list_audit_events)
 
@@ -83,5 +84,6 @@ class AsyncCollectionClient(AsyncClient):
     apply_calibration = async_unary(calibration.apply_calibration)
     measure_recall = async_unary(reviews.measure_recall)
     list_duplicates = async_paged(reviews.list_duplicates)
+    list_inconsistent_faces = async_paged(reviews.list_inconsistent_faces)
     dismiss_duplicate = async_unary(reviews.dismiss_duplicate)
     list_audit_events = async_paged(reviews.list_audit_events)

@@ -18,7 +18,8 @@ from matcher_service.collections.repository import CollectionRepository
 from matcher_service.domain import ids
 from matcher_service.domain.collection import CollectionSettings
 from matcher_service.domain.errors import IdInvalid, OptionInvalid
-from matcher_service.domain.page_tokens import PairList
+from matcher_service.domain.page_tokens import InconsistentFaceList, PairList
+from matcher_service.duplicates.inconsistent import ConsistencyReviewer
 from matcher_service.duplicates.review import MAX_DISTANCE, Reviewer
 from matcher_service.identification.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
 from matcher_service.operations.operations import Operations
@@ -36,12 +37,14 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         audit: AuditReader,
         *,
         operations: Operations,
+        consistency_reviewer: ConsistencyReviewer,
         max_staleness_seconds: float,
     ) -> None:
         self._collections = repository
         self._calibrator = calibrator
         self._meter = meter
         self._reviewer = reviewer
+        self._consistency_reviewer = consistency_reviewer
         self._audit = audit
         self._calls = RepeatableCalls(operations)
         self._max_staleness_seconds = max_staleness_seconds
@@ -152,11 +155,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         if request.HasField("max_distance"):
             rights.check_may_see_scores("max_distance")
         listed = PairList(
-            ids.collection_id(request.collection_id),
-            ids.number(request.max_distance, "max_distance", 0, MAX_DISTANCE)
-            if request.HasField("max_distance")
-            else None,
-            request.include_dismissed,
+            ids.collection_id(request.collection_id), _max_distance(request), request.include_dismissed
         )
         page = await self._reviewer.list(
             listed,
@@ -166,6 +165,24 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
             max_staleness=self._max_staleness(request),
         )
         return reviews.page_message(page)
+
+    async def ListInconsistentFaces(
+        self, request: review_pb.ListInconsistentFacesRequest, context: Context
+    ) -> review_pb.ListInconsistentFacesResponse:
+        """Read a page of inconsistent faces."""
+        rights.check_may_see_scores("max_distance" if request.HasField("max_distance") else "")
+        listed = InconsistentFaceList(
+            ids.collection_id(request.collection_id),
+            ids.person_id(request.person_id) if request.person_id else "",
+            _max_distance(request),
+        )
+        page = await self._consistency_reviewer.list(
+            listed,
+            ids.page_size(request.page_size),
+            request.page_token,
+            max_staleness=self._max_staleness(request),
+        )
+        return reviews.inconsistent_faces_message(page)
 
     async def DismissDuplicate(
         self, request: review_pb.DismissDuplicateRequest, context: Context
@@ -200,7 +217,8 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self,
         request: calibration_pb.CalibrateRequest
         | review_pb.MeasureRecallRequest
-        | review_pb.ListDuplicatesRequest,
+        | review_pb.ListDuplicatesRequest
+        | review_pb.ListInconsistentFacesRequest,
     ) -> float | None:
         return requests.max_staleness(request.consistency, self._max_staleness_seconds)
 
@@ -212,6 +230,15 @@ def _check_may_set_thresholds(settings: pb.CollectionSettings) -> None:
             rights.check_may_see_scores(f"settings.{name}")
     if settings.search.HasField("acceptance_threshold"):
         rights.check_may_see_scores("settings.search.acceptance_threshold")
+
+
+def _max_distance(
+    request: review_pb.ListDuplicatesRequest | review_pb.ListInconsistentFacesRequest,
+) -> float | None:
+    """The largest distance asked for, None for the collection's. Raises OptionInvalid."""
+    if not request.HasField("max_distance"):
+        return None
+    return ids.number(request.max_distance, "max_distance", 0, MAX_DISTANCE)
 
 
 def _required_collection_id(text: str) -> str:

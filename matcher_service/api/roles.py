@@ -40,6 +40,7 @@ COLLECTION_ROLES = {
     "ApplyCalibration": Role.MANAGE,
     "MeasureRecall": Role.MANAGE,
     "ListDuplicates": Role.MANAGE,
+    "ListInconsistentFaces": Role.MANAGE,
     "DismissDuplicate": Role.MANAGE,
     "ListAuditEvents": Role.ADMIN,
 }

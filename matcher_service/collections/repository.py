@@ -66,11 +66,12 @@ class CollectionRepository:
     async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:
         """Change settings. Raises CollectionNotFound.
 
-        Duplicate settings change while no enrollment is in progress, so that later ones see them; Overloaded
-        if enrollments never paused.
+        Settings of duplicates and consistency change while no enrollment is in progress, so that later ones
+        see them; Overloaded if enrollments never paused.
         """
         async with self._database.transaction(collection_id) as session:
-            if settings.duplicate_policy is not None or settings.duplicate_threshold is not None:
+            policies = (settings.duplicate_policy, settings.duplicate_threshold, settings.consistency_policy)
+            if any(value is not None for value in policies):
                 await session.execute("stop_enrollment")
             await session.execute("lock_collection")
             old = _collection(await session.required_row("get_collection"))
@@ -147,7 +148,7 @@ def _values(settings: CollectionSettings) -> dict[str, object]:
 
 
 async def _add_recent_enrollment(session: Session, settings: CollectionSettings) -> None:
-    if settings.duplicate_policy == "refuse":
+    if "refuse" in (settings.duplicate_policy, settings.consistency_policy):
         await session.execute("add_recent_enrollment")
 
 

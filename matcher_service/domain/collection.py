@@ -9,8 +9,9 @@ import uuid
 class CollectionSettings:
     """The settings of a collection; None leaves a setting as it is.
 
-    Distances are Euclidean. `duplicate_policy` is allow, flag or refuse. A `retention` of 0 is for ever.
-    `refused_qualities` are the encoder's quality reasons, such as BLURRED, that refuse a face.
+    Distances are Euclidean. `duplicate_policy` and `consistency_policy` are allow, flag or refuse. A
+    `retention` of 0 is for ever. `refused_qualities` are the encoder's quality reasons, such as BLURRED, that
+    refuse a face.
     """
 
     display_name: str | None = None
@@ -18,6 +19,7 @@ class CollectionSettings:
     identify_threshold: float | None = None
     duplicate_policy: str | None = None
     duplicate_threshold: float | None = None
+    consistency_policy: str | None = None
     min_face_pixels: int | None = None
     exact_only: bool | None = None
     index_above_faces: int | None = None

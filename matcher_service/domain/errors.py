@@ -19,6 +19,7 @@ MatcherError
     +-- PersonExists
     +-- CollectionNotEmpty    a collection with people, to be erased without force
 +-- FaceDuplicate         a duplicate of another person's face, which the collection refuses
++-- FaceInconsistent      a face nearer to another person's than to its own, which the collection refuses
 +-- FaceQuality           a face whose quality is too low to enroll
 +-- PersonFull            more faces than a person may have
 +-- ScoresWithheld        a request that requires the right to see distances
@@ -153,6 +154,12 @@ class FaceDuplicate(MatcherError):
     """A face within the duplicate threshold of another person; `metadata` names that person."""
 
     reason = Reason.FACE_DUPLICATE
+
+
+class FaceInconsistent(MatcherError):
+    """A face that is nearer to another person's than to its own person's; `metadata` names that person."""
+
+    reason = Reason.FACE_INCONSISTENT
 
 
 class FaceQuality(MatcherError):

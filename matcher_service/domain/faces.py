@@ -138,11 +138,21 @@ class SearchMode(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class DuplicateCheck:
-    """How other persons were searched, and the duplicate that is returned, if any."""
+class Inconsistency:
+    """A face nearer to another person's than to the nearest that its person had, `own_face_id`."""
+
+    other: "Candidate"
+    own_face_id: uuid.UUID
+    own_distance: float
+
+
+@dataclasses.dataclass(frozen=True)
+class OthersCheck:
+    """How other persons were searched, the duplicate that was found, and the inconsistency, if any."""
 
     mode: SearchMode
     other: "Candidate | None"
+    inconsistency: Inconsistency | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +161,7 @@ class EnrolledFace:
 
     face: Face
     already_enrolled: bool
-    duplicates: DuplicateCheck | None = None
+    others: OthersCheck | None = None
     quality: Quality | None = None
 
 

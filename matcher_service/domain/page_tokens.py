@@ -23,7 +23,7 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 _NUMBER = struct.Struct(">q")
 _PAIR = struct.Struct(">qq")
 _SAME = "collection_id, person_id and external_ref"
-_FACE_KEY = struct.Struct(">q16s")  # microseconds since 1970, then the face's id
+_FACE_KEY = struct.Struct(">q16s")  # microseconds since 1970 or a person's key, then the face's id
 
 
 def person_token(collection_id: str, last: Person, selection: Selection) -> str:
@@ -118,6 +118,40 @@ def read_pair(token: str, listed: PairList) -> tuple[int, int]:
     except struct.error:
         raise _refusal(same) from None
     return low_key, high_key
+
+
+@dataclasses.dataclass(frozen=True)
+class InconsistentFaceList:
+    """The request of a list of inconsistent faces; a `max_distance` of None is the collection's duplicate
+    threshold, a `person_id` of "" everybody.
+    """
+
+    collection_id: str
+    person_id: str
+    max_distance: float | None
+
+    @property
+    def scope(self) -> bytes:
+        """The hash that binds a token to this list."""
+        distance = "" if self.max_distance is None else repr(self.max_distance)
+        return _scope("inconsistent", self.collection_id, self.person_id, distance)
+
+
+def inconsistent_face_token(listed: InconsistentFaceList, person_key: int, face_id: uuid.UUID) -> str:
+    """The token of the faces after this one; they are ordered by their person's key, then by id."""
+    return _encode(listed.scope, _FACE_KEY.pack(person_key, face_id.bytes))
+
+
+def read_inconsistent_face(token: str, listed: InconsistentFaceList) -> tuple[int, uuid.UUID]:
+    """The person's key and the face after which the page starts; zeros for no token. Raises OptionInvalid."""
+    if not token:
+        return 0, uuid.UUID(int=0)
+    same = "collection_id, person_id and max_distance"
+    try:
+        person_key, face_id = _FACE_KEY.unpack(_decode(token, listed.scope, same))
+    except struct.error:
+        raise _refusal(same) from None
+    return person_key, uuid.UUID(bytes=face_id)
 
 
 def _read_text(token: str, scope: bytes, same: str = _SAME) -> str:

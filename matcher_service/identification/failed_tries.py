@@ -16,7 +16,7 @@ from facerec.errors import FacerecError
 from facerec.serving.middleware import call
 from facerec.serving.observability.metrics import DENIED
 from matcher_service.admission import FairSemaphore
-from matcher_service.domain.errors import FaceDuplicate, TriesExhausted
+from matcher_service.domain.errors import FaceDuplicate, FaceInconsistent, TriesExhausted
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.query import CountedTry, Query, SearchResult, VerifyResult
 from matcher_service.identification.repository import DecisionRepository, NoTryLeft
@@ -134,18 +134,18 @@ class FailedTries:
     @contextlib.asynccontextmanager
     async def charged_search(self, collection_id: str, per_day: float) -> AsyncIterator[None]:
         """Wrap a search for duplicates: charge a failed try before it, and return most of it afterwards,
-        unless a duplicate was found.
+        unless the face was refused.
 
         MATCH_TRIES of it are kept, as for a match of Verify, so that no answer is free. Nothing is returned
-        for FaceDuplicate or a cancelled call. Raises TriesExhausted, Overloaded, and what DecisionRepository
-        raises.
+        for FaceDuplicate, FaceInconsistent or a cancelled call. Raises TriesExhausted, Overloaded, and what
+        DecisionRepository raises.
         """
         caller, budget = call.caller_name(), Budget(per_day)
         async with self._search_permit(collection_id, caller):
             await self._count_refusal(collection_id, budget)
             try:
                 yield
-            except FaceDuplicate:
+            except (FaceDuplicate, FaceInconsistent):
                 raise
             except FacerecError:
                 await self._give_back(collection_id, caller, budget)

@@ -28,10 +28,10 @@ from matcher_service.identification.photos import (
 )
 from matcher_service.identification.search import SEARCHES_IN_FLIGHT
 from matcher_service.persons import enrollment_repository as stored
-from matcher_service.persons.duplicate_refusal import DuplicateFound, SearchOutdated
+from matcher_service.persons.duplicate_refusal import DuplicateFound
 from matcher_service.persons.enrollment_checks import EnrollmentChecks, face_duplicate
 from matcher_service.persons.enrollment_repository import FaceVanished, NewFace, RequestIdTaken
-from matcher_service.persons.preview import Policy, Preview, Replay
+from matcher_service.persons.preview import Policy, Preview, Replay, SearchOutdated
 from matcher_service.persons.repository import PersonRepository
 
 ENROLL_ATTEMPTS = 4
@@ -78,7 +78,8 @@ class Enroller:
         """Add all the faces to the person, or none; create the person if new.
 
         Raises RequestIdReused, PersonNotFound for a replay whose person was erased, FaceNotFound,
-        FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, PersonFull, and what the encoder raises.
+        FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, FaceInconsistent, PersonFull, and what the
+        encoder raises.
         """
         contents = [
             item.probe.face if isinstance(item.probe.face, uuid.UUID) else await content_id(item.probe.face)
@@ -135,7 +136,7 @@ class Enroller:
             check_space(resolved[index].face, request.items[index].probe, previewed.space)
             self._checks.check_quality(resolved[index], request.items[index].probe, previewed.policy)
         searches = (
-            self._checks.check_duplicates(
+            self._checks.check_others(
                 request.collection_id,
                 request.person_id,
                 resolved[index].face,
@@ -152,7 +153,9 @@ class Enroller:
             source_id = face if isinstance(face, uuid.UUID) else None
             encoding = face if isinstance(face, Encoding) else None
             content = contents[index] if source_id is None else None
-            faces.append(NewFace(content, encoding, source_id, item.external_ref))
+            check = checks.get(index)
+            distance = check.other.distance if check and check.other else None
+            faces.append(NewFace(content, encoding, source_id, item.external_ref, distance))
         async with self._slot(request.collection_id, previewed.policy):
             enrollment = await stored.commit(
                 self._repository,
@@ -163,13 +166,14 @@ class Enroller:
                 faces=faces,
                 expire_time=request.expire_time,
                 request=request_key,
+                scores=request.scores,
             )
         enrolled = [
             face
             if face.already_enrolled
             else dataclasses.replace(
                 face,
-                duplicates=checks.get(index),
+                others=self._checks.answered(checks.get(index), request.items[index].probe, previewed.policy),
                 quality=resolved[index].quality if index in resolved else None,
             )
             for index, face in enumerate(enrollment.faces)
@@ -177,10 +181,10 @@ class Enroller:
         return dataclasses.replace(enrollment, faces=enrolled)
 
     def _slot(self, collection_id: str, policy: Policy) -> contextlib.AbstractAsyncContextManager[None]:
-        """A permit for the transaction if duplicates are refused: these commit one by one, and waiting ones
-        would each hold a connection.
+        """A permit for the transaction if it may refuse faces for those of others: these commit one by one,
+        and waiting ones would each hold a connection.
         """
-        if policy.duplicates != "refuse":
+        if not policy.refuses:
             return contextlib.nullcontext()
         semaphore = FairSemaphore(REFUSING_AT_ONCE, wait_seconds=REFUSING_WAIT_SECONDS, kind="enroll")
         return self._semaphores.setdefault(collection_id, semaphore).permit()
@@ -214,13 +218,18 @@ class Enroller:
                 face.already_enrolled,
                 None
                 if face.already_enrolled
-                else await self._checks.find_duplicates(
-                    request.collection_id,
-                    request.person_id,
-                    face.face_id,
+                else self._checks.answered(
+                    await self._checks.find_others(
+                        request.collection_id,
+                        request.person_id,
+                        face.face_id,
+                        item.probe,
+                        previewed.policy,
+                        scores=request.scores,
+                        without=[replayed.face_id for replayed in replay.faces],
+                    ),
                     item.probe,
                     previewed.policy,
-                    scores=request.scores,
                 ),
             )
             for item, face in zip(request.items, replay.faces, strict=True)

@@ -1,22 +1,26 @@
-"""Checks whether a collection accepts a face: its quality, and that it is no duplicate."""
+"""Checks whether a collection accepts a face: its quality, and whether it is more likely another person's."""
 
+import dataclasses
 import uuid
+from collections.abc import Sequence
 
 from facerec.serving.middleware import call
 from matcher_service import caller_rights as rights
-from matcher_service.domain.errors import FaceDuplicate, FaceQuality
-from matcher_service.domain.faces import DuplicateCheck, Encoding, Probe
+from matcher_service.domain.errors import FaceDuplicate, FaceInconsistent, FaceQuality
+from matcher_service.domain.faces import Candidate, Encoding, Inconsistency, OthersCheck, Probe
 from matcher_service.identification.failed_tries import FailedTries
 from matcher_service.identification.photos import ResolvedProbe
-from matcher_service.identification.query import Query
+from matcher_service.identification.query import Query, face_values
 from matcher_service.identification.search import Search
 from matcher_service.persons.preview import Policy
+from matcher_service.postgres.database import Database
 
 
 class EnrollmentChecks:
     """Checks a face to enroll against the collection's policy."""
 
-    def __init__(self, search: Search, tries: FailedTries) -> None:
+    def __init__(self, database: Database, search: Search, tries: FailedTries) -> None:
+        self._database = database
         self._search = search
         self._tries = tries
 
@@ -43,7 +47,7 @@ class EnrollmentChecks:
                 metadata={"reasons": ",".join(poor)},
             )
 
-    async def find_duplicates(
+    async def find_others(
         self,
         collection_id: str,
         person_id: str,
@@ -52,30 +56,66 @@ class EnrollmentChecks:
         policy: Policy,
         *,
         scores: bool = True,
-    ) -> DuplicateCheck | None:
-        """Search for another person within the duplicate threshold.
+        without: Sequence[uuid.UUID] = (),
+    ) -> OthersCheck | None:
+        """Search for another person within the duplicate threshold, and compare with the person's own faces.
 
-        Returns the nearest with `scores`, else the first by person id. Returns None without a search if the
-        policy allows duplicates, or if a caller without scores may have chosen the vector.
+        Returns the nearest with `scores`, else the first by person id. The person's own faces `without` are
+        left out. Returns None without a search if the policies need none, or if a caller without scores may
+        have chosen the vector.
 
-        For the policy `flag` an index result is accepted: exact scans of a large collection would limit
+        For the policies `flag` an index result is accepted: exact scans of a large collection would limit
         enrollment to some twenty per second. For `refuse` every face is compared. The search runs before the
         transaction, which for `refuse` then compares with the faces enrolled since. Raises as Search does.
         """
-        if policy.duplicates == "allow" or rights.allows_hill_climbing(probe):
+        if not policy.searches or rights.allows_hill_climbing(probe):
             return None
-        return await self._find(collection_id, person_id, face, policy, scores=scores)
+        return await self._find(collection_id, person_id, face, policy, scores=scores, without=without)
 
     async def _find(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy, *, scores: bool
-    ) -> DuplicateCheck:
+        self,
+        collection_id: str,
+        person_id: str,
+        face: Encoding | uuid.UUID,
+        policy: Policy,
+        *,
+        scores: bool,
+        without: Sequence[uuid.UUID] = (),
+    ) -> OthersCheck:
         query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores)
-        refuses = policy.duplicates == "refuse"
-        found = await (self._search.search_exactly(query) if refuses else self._search.search_index(query))
+        found = await (
+            self._search.search_exactly(query) if policy.refuses else self._search.search_index(query)
+        )
         others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
-        return DuplicateCheck(found.mode, others[0] if others else None)
+        if not others:
+            return OthersCheck(found.mode, None)
+        if policy.consistency == "allow":
+            return OthersCheck(found.mode, others[0])
+        return OthersCheck(
+            found.mode, others[0], await self._inconsistency(query, person_id, others[0], without)
+        )
 
-    async def check_duplicates(
+    async def _inconsistency(
+        self, query: Query, person_id: str, other: Candidate, without: Sequence[uuid.UUID]
+    ) -> Inconsistency | None:
+        """Compare with the nearest of the person's own faces.
+
+        Without scores whether the other person is nearer must not be told: then no own face may be within
+        the threshold, within which the other one is.
+        """
+        own = await self._database.row(
+            "nearest_own_face",
+            query.collection_id,
+            person_id=person_id,
+            **face_values(query.face),
+            without_face_ids=without,
+        )
+        bound = other.distance if query.scores else query.max_distance
+        if own is None or bound is None or own["distance"] <= bound:
+            return None
+        return Inconsistency(other, own["face_id"], own["distance"])
+
+    async def check_others(
         self,
         collection_id: str,
         person_id: str,
@@ -84,19 +124,29 @@ class EnrollmentChecks:
         policy: Policy,
         *,
         scores: bool = True,
-    ) -> DuplicateCheck | None:
-        """Search as `find_duplicates`, and raise FaceDuplicate if the policy refuses the duplicate.
+    ) -> OthersCheck | None:
+        """Search as `find_others`, and raise FaceDuplicate or FaceInconsistent by the policies.
 
         A caller that may have chosen the vector has a limited number of refusals. Raises TriesExhausted.
         """
-        if policy.duplicates != "refuse":
-            return await self.find_duplicates(collection_id, person_id, face, probe, policy, scores=scores)
+        if not policy.refuses:
+            return await self.find_others(collection_id, person_id, face, probe, policy, scores=scores)
         per_day = call.failed_tries_per_day()
         if per_day is None or not rights.allows_hill_climbing(probe):
-            return _accepted(await self._find(collection_id, person_id, face, policy, scores=scores), probe)
+            return _accepted(
+                await self._find(collection_id, person_id, face, policy, scores=scores), probe, policy
+            )
         async with self._tries.charged_search(collection_id, per_day):
-            _accepted(await self._find(collection_id, person_id, face, policy, scores=scores), probe)
-        return None
+            return _accepted(
+                await self._find(collection_id, person_id, face, policy, scores=scores), probe, policy
+            )
+
+    @staticmethod
+    def answered(check: OthersCheck | None, probe: Probe, policy: Policy) -> OthersCheck | None:
+        """What of a check is answered: of a vector that a caller without scores may have chosen, nothing."""
+        if check is None or rights.allows_hill_climbing(probe):
+            return None
+        return dataclasses.replace(check, other=None) if policy.duplicates == "allow" else check
 
     async def count_refusal(self, collection_id: str, probe: Probe) -> None:
         """Count a duplicate found while the face was stored. Raises TriesExhausted."""
@@ -115,8 +165,15 @@ def face_duplicate(probe: Probe, person_id: str) -> FaceDuplicate:
     )
 
 
-def _accepted(check: DuplicateCheck, probe: Probe) -> DuplicateCheck:
-    """Return the check, or raise FaceDuplicate if a duplicate was found."""
-    if check.other:
+def _accepted(check: OthersCheck, probe: Probe, policy: Policy) -> OthersCheck:
+    """Return the check, or raise FaceDuplicate or FaceInconsistent if the policy refuses what was found."""
+    if check.other and policy.duplicates == "refuse":
         raise face_duplicate(probe, check.other.person_id)
+    if check.inconsistency and policy.consistency == "refuse":
+        raise FaceInconsistent(
+            "the face is rather that of the person that this error's metadata names than of its own: check "
+            "whose it is, or set the collection's consistency_policy to allow it",
+            field=probe.field,
+            metadata={"person_id": check.inconsistency.other.person_id},
+        )
     return check

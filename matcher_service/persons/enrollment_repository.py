@@ -8,7 +8,7 @@ from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.domain.attributes import Attributes, check_count
 from matcher_service.domain.errors import PersonFull
 from matcher_service.domain.faces import Encoding, EnrolledFace, Enrollment, Face, Person, PersonChange
-from matcher_service.persons.duplicate_refusal import check_added
+from matcher_service.persons.duplicate_refusal import AddedFace, check_added
 from matcher_service.persons.preview import Policy, Preview, Replay, ReplayedFace
 from matcher_service.persons.repository import (
     PersonRepository,
@@ -26,12 +26,14 @@ class NewFace:
     """One item ready to be stored: an encoding, or the id of a stored face to copy.
 
     A photo known before the transaction has neither: `content_id` then finds the existing face.
+    `other_distance` is to the other person whom the search found, None for nobody.
     """
 
     content_id: uuid.UUID | None
     encoding: Encoding | None
     source_id: uuid.UUID | None
     external_ref: str
+    other_distance: float | None = None
 
 
 class RequestIdTaken(Exception):
@@ -84,6 +86,7 @@ async def preview(
         row["duplicate_threshold"],
         row["min_face_pixels"],
         frozenset(row["refused_qualities"]),
+        row["consistency_policy"],
     )
     return Preview(
         row["space"], policy, replay, frozenset(row["known_content_ids"]), row["enrollment_version"]
@@ -101,10 +104,11 @@ async def commit(
     faces: list[NewFace],
     expire_time: datetime.datetime | None,
     request: tuple[str, bytes],
+    scores: bool,
 ) -> Enrollment:
     """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
 
-    `previewed` is the preview that the duplicate search used. Raises RequestIdTaken, FaceVanished,
+    `previewed` and `scores` are those of the search of other persons. Raises RequestIdTaken, FaceVanished,
     SearchOutdated, DuplicateFound, PersonFull, OptionInvalid, CollectionNotFound, StoreUnavailable,
     Overloaded.
     """
@@ -118,19 +122,24 @@ async def commit(
             change=change,
             expire_time=expire_time,
         )
-        new = {row["face_id"]: index for index, row in enumerate(rows) if not row["already_enrolled"]}
+        new = [
+            AddedFace(row["face_id"], index, face.other_distance)
+            for index, (row, face) in enumerate(zip(rows, faces, strict=True))
+            if not row["already_enrolled"]
+        ]
         if new and rows[0]["faces"] > repository.max_faces_per_person:
             raise PersonFull(repository.max_faces_per_person, field="person_id")
         await _append_events(session, rows[0], created=created, added=len(new))
         if request[0]:
             await _add_request(session, request, rows, created=created)
-        if new and previewed.policy.duplicates == "refuse":
+        if new and previewed.policy.refuses:
             await check_added(
                 session,
                 person_id,
                 new,
+                previewed.policy,
                 enrollment_version=previewed.enrollment_version,
-                threshold=previewed.policy.duplicate_threshold,
+                scores=scores,
             )
     return _enrollment(rows, person_id, previewed.space, created)
 
@@ -172,7 +181,8 @@ async def _add_faces(
         space=previewed.space,
         expire_time=expire_time,
     )
-    previewed.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
+    current = (rows[0][name] for name in ("duplicate_policy", "duplicate_threshold", "consistency_policy"))
+    previewed.policy.check_current(*current)
     for index, row in enumerate(rows):
         if row["face_id"] is None:
             raise FaceVanished(index)

@@ -9,6 +9,7 @@
 SELECT c.space,
        c.duplicate_policy,
        c.duplicate_threshold,
+       c.consistency_policy,
        c.min_face_pixels,
        c.refused_qualities,
        recent.enrolled AS enrollment_version,
@@ -143,8 +144,8 @@ WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::big
 -- Adds faces to a locked person. :display_name and :expire_time may be null; :labels and :metadata are as in
 -- update_person; an array for each field of the items,
 -- :source_ids of stored faces to copy. One row per item, in order: content_id is null if the face to copy no longer
--- exists, face_id also if the person no longer has the photo that an item without an encoding refers to. The duplicate
--- policy in each row is the current one, which may differ from the preview's. Face (person_key, content_id) and
+-- exists, face_id also if the person no longer has the photo that an item without an encoding refers to. The
+-- policies in each row are the current ones, which may differ from the preview's. Face (person_key, content_id) and
 -- (face_id), model (space, fingerprint), primary keys of person and collection.
 WITH owner AS MATERIALIZED (
     SELECT p.person_key,
@@ -246,7 +247,8 @@ SELECT item.content_id,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key)
            + (SELECT count(*) FROM added) AS faces,
        c.duplicate_policy,
-       c.duplicate_threshold
+       c.duplicate_threshold,
+       c.consistency_policy
 FROM facerec.:"person" p
 JOIN owner USING (person_key)
 JOIN facerec.collection c ON c.collection_id = :collection_id

@@ -4,7 +4,9 @@ import dataclasses
 import datetime
 import uuid
 
-from matcher_service.persons.duplicate_refusal import SearchOutdated
+
+class SearchOutdated(Exception):
+    """The search of other persons is outdated; nothing of the call was stored."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Replay:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """A collection's policy for enrolling a face; `duplicates` is allow, flag or refuse.
+    """A collection's policy for enrolling a face; `duplicates` and `consistency` are allow, flag or refuse.
 
     `refused_qualities` are the encoder's reasons for which a face is refused.
     """
@@ -45,11 +47,26 @@ class Policy:
     duplicate_threshold: float
     min_face_pixels: int
     refused_qualities: frozenset[str]
+    consistency: str
 
-    def check_current(self, duplicates: str, threshold: float) -> None:
-        """Raises SearchOutdated if the current policy refuses duplicates that this one did not search for."""
-        searched = (self.duplicates, self.duplicate_threshold)
-        if duplicates == "refuse" and searched != (duplicates, threshold):
+    @property
+    def searches(self) -> bool:
+        """Whether other persons are searched."""
+        return self.duplicates != "allow" or self.consistency == "refuse"
+
+    @property
+    def refuses(self) -> bool:
+        """Whether a face may be refused for what other persons' faces are."""
+        return "refuse" in (self.duplicates, self.consistency)
+
+    def check_current(self, duplicates: str, threshold: float, consistency: str) -> None:
+        """Raises SearchOutdated if the current policy refuses faces that this one did not search for."""
+        now = (duplicates, consistency)
+        changed = [
+            one == "refuse" and one != was
+            for one, was in zip(now, (self.duplicates, self.consistency), strict=True)
+        ]
+        if any(changed) or ("refuse" in now and threshold != self.duplicate_threshold):
             raise SearchOutdated
 
 
@@ -57,8 +74,8 @@ class Policy:
 class Preview:
     """The state that an enrollment reads before anything is encoded or locked.
 
-    `enrollment_version` grows with each face enrolled in a collection that refuses duplicates, and whenever a
-    search for duplicates may be outdated otherwise; None if the collection has never refused them.
+    `enrollment_version` grows with each face enrolled in a collection that refuses some, and whenever a
+    search of other persons may be outdated otherwise; None if the collection has never refused any.
     """
 
     space: str

@@ -171,7 +171,7 @@ class Database:
     async def review_session(
         self, collection_id: str, *, max_staleness: float | None = None
     ) -> AsyncIterator[Session]:
-        """A session of the scan pool for Calibrate or ListDuplicates: several seconds of short statements.
+        """A session of the scan pool for Calibrate and reviews: several seconds of short statements.
         Leaves at least one connection to scans, if there are two. As `index_session`.
         """
         on_primary = self._session(self._pools.scans, self._permits.scans, collection_id, long=True)

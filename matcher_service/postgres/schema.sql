@@ -407,8 +407,10 @@ CREATE TABLE facerec.collection (
     far_samples integer,
     sketch_max_distance double precision,
     sketch_time timestamp with time zone,
+    consistency_policy text DEFAULT 'flag'::text NOT NULL,
     CONSTRAINT collection_acceptance_threshold_check CHECK (((acceptance_threshold >= (0)::double precision) AND (acceptance_threshold <= (4)::double precision))),
     CONSTRAINT collection_collection_id_check CHECK ((collection_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
+    CONSTRAINT collection_consistency_policy_check CHECK ((consistency_policy = ANY (ARRAY['allow'::text, 'flag'::text, 'refuse'::text]))),
     CONSTRAINT collection_duplicate_policy_check CHECK ((duplicate_policy = ANY (ARRAY['allow'::text, 'flag'::text, 'refuse'::text]))),
     CONSTRAINT collection_duplicate_threshold_check CHECK (((duplicate_threshold >= (0)::double precision) AND (duplicate_threshold <= (4)::double precision))),
     CONSTRAINT collection_identify_threshold_check CHECK (((identify_threshold >= (0)::double precision) AND (identify_threshold <= (4)::double precision))),
@@ -777,6 +779,8 @@ GRANT UPDATE(update_time) ON TABLE facerec.collection TO facerec_serve;
 GRANT UPDATE(refused_qualities) ON TABLE facerec.collection TO facerec_serve;
 
 GRANT UPDATE(calibration_id) ON TABLE facerec.collection TO facerec_serve;
+
+GRANT UPDATE(consistency_policy) ON TABLE facerec.collection TO facerec_serve;
 
 GRANT SELECT,INSERT,DELETE ON TABLE facerec.dismissed_duplicate TO facerec_serve;
 

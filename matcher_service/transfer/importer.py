@@ -35,12 +35,12 @@ class Importer:
         """Begin or continue an import.
 
         Raises CollectionNotFound, StoreUnavailable, Overloaded, ModelMismatch, and OptionInvalid if the
-        collection refuses duplicates.
+        collection refuses duplicates or inconsistent faces.
         """
         async with self._database.session(header.collection_id) as session:
             row = await session.required_row("get_import", import_id=header.import_id)
         _check_space(header, row["space"])
-        _check_policy(header, row["duplicate_policy"])
+        _check_policy(header, refuses=row["refuses"])
         return Import(self._database, header, max_faces_per_person=self._max_faces_per_person)
 
 
@@ -205,13 +205,13 @@ class Import:
 
 
 async def _finish(session: Session, header: Header, done: Progress) -> None:
-    """Store the import's progress and audit event. Raises OptionInvalid by the duplicate policy."""
-    policy = await session.value(
+    """Store the import's progress and audit event. Raises OptionInvalid by the policies."""
+    refuses = await session.value(
         "record_import_progress", import_id=header.import_id, **dataclasses.asdict(done)
     )
-    _check_policy(header, policy)
+    _check_policy(header, refuses=refuses)
     details = {"import_id": header.import_id}
-    if policy == "refuse":
+    if refuses:
         details["duplicate_policy"] = "ignored"
         if done.faces_added:
             await session.execute("outdate_duplicate_searches")
@@ -241,11 +241,11 @@ def _check_space(header: Header, space: str) -> None:
         )
 
 
-def _check_policy(header: Header, duplicate_policy: str) -> None:
-    if duplicate_policy == "refuse" and not header.ignores_policy:
+def _check_policy(header: Header, *, refuses: bool) -> None:
+    if refuses and not header.ignores_policy:
         raise OptionInvalid(
-            "the collection refuses duplicates, which an import does not check for: enroll the faces one by "
-            "one, or set ignore_duplicate_policy (requires the role admin) and review ListDuplicates "
-            "afterwards",
+            "the collection refuses duplicates or inconsistent faces, which an import does not look for: "
+            "enroll the faces one by one, or set ignore_duplicate_policy (requires the role admin) and "
+            "review ListDuplicates and ListInconsistentFaces afterwards",
             field="header.ignore_duplicate_policy",
         )

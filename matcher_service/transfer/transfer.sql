@@ -270,7 +270,8 @@ FROM unnest(:person_ids::text[]) AS i(person_id)
 WHERE NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id);
 
 -- name: record_import_progress
--- Adds a chunk's counts to a locked import. Returns the current duplicate policy. Primary keys.
+-- Adds a chunk's counts to a locked import. Returns whether the collection now refuses faces that an import does not
+-- check for. Primary keys.
 UPDATE facerec.face_import i
 SET next_row = :next_row,
     faces_added = i.faces_added + :faces_added,
@@ -278,7 +279,9 @@ SET next_row = :next_row,
     rows_refused = i.rows_refused + :rows_refused,
     persons_added = i.persons_added + :persons_added
 WHERE i.collection_id = :collection_id AND i.import_id = :import_id
-RETURNING (SELECT c.duplicate_policy FROM facerec.collection c WHERE c.collection_id = :collection_id) AS duplicate_policy;
+RETURNING (
+    SELECT 'refuse' IN (c.duplicate_policy, c.consistency_policy) FROM facerec.collection c WHERE c.collection_id = :collection_id
+) AS refuses;
 
 -- name: get_import
 -- One row if the collection exists. Primary keys.
@@ -288,7 +291,7 @@ SELECT coalesce(i.next_row, 0) AS next_row,
        coalesce(i.rows_refused, 0) AS rows_refused,
        coalesce(i.persons_added, 0) AS persons_added,
        c.space,
-       c.duplicate_policy
+       'refuse' IN (c.duplicate_policy, c.consistency_policy) AS refuses
 FROM facerec.collection c
 LEFT JOIN facerec.face_import i ON i.collection_id = c.collection_id AND i.import_id = :import_id
 WHERE c.collection_id = :collection_id;

@@ -59,7 +59,7 @@ ListCollectionsResponse: collections next_page_token
 DeleteCollectionResponse: collections_deleted persons_deleted faces_deleted delete_time
 Collection: collection_id space settings estimated_faces index create_time update_time
 Collection: estimated_persons faces_exact persons_exact
-CollectionSettings: display_name duplicate_policy quality search retention
+CollectionSettings: display_name duplicate_policy consistency_policy quality search retention
 QualityPolicy: min_face_pixels refused
 RefusedQualities: reasons
 SearchPolicy: exact_only index_above_faces target_recall
@@ -71,8 +71,9 @@ VerifyResponse: match labels metadata
 CompareResponse: match
 IdentifiedFace: candidates matched_persons
 Candidate: person_id display_name labels metadata
-EnrolledFace: duplicate
+EnrolledFace: duplicate inconsistency
 Duplicate: person_id
+Inconsistency: person_id
 """
 _PUBLIC = """
 VerifyResponse: threshold
@@ -89,6 +90,7 @@ IdentifiedFace: mode exact faces_searched
 Candidate: distance face_id
 EnrolledFace: duplicate_check
 Duplicate: distance face_id
+Inconsistency: distance own_distance face_id own_face_id
 SearchIndex: recall recall_low far_recall far_recall_low
 """
 _REFUSED = """
@@ -102,6 +104,9 @@ LikelyDuplicate: person_id_a person_id_b distance
 ApplyCalibrationResponse: old_verify_threshold verify_threshold old_identify_threshold identify_threshold
 ListDuplicatesResponse: pairs persons_examined exact next_page_token
 DuplicatePair: person_id_a person_id_b face_id_a face_id_b distance dismissed
+ListInconsistentFacesResponse: faces faces_examined exact next_page_token
+InconsistentFace: face_id person_id own_face_id own_distance other_person_id other_face_id other_distance
+InconsistentFace: suggestion
 MeasureRecallResponse: indexed samples recall agreement confirmed far_recall
 Proportion: count value low high
 ExportFacesResponse: space chunk
@@ -112,7 +117,10 @@ AuditEvent: outcome
 ExportedFace: encoding
 Encoding: values space fingerprint
 """
-METADATA = {("FACE_DUPLICATE", "person_id"): Disclosure.MATCH}
+METADATA = {
+    ("FACE_DUPLICATE", "person_id"): Disclosure.MATCH,
+    ("FACE_INCONSISTENT", "person_id"): Disclosure.MATCH,
+}
 """What an error's ErrorInfo discloses that depends on distances, by reason and key."""
 
 

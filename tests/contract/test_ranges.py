@@ -100,6 +100,7 @@ def collection_requests() -> dict[str, message.Message]:
         "ApplyCalibration": pb.ApplyCalibrationRequest(collection_id=name, calibration_id=str(uuid.uuid4())),
         "MeasureRecall": pb.MeasureRecallRequest(collection_id=name),
         "ListDuplicates": pb.ListDuplicatesRequest(collection_id=name),
+        "ListInconsistentFaces": pb.ListInconsistentFacesRequest(collection_id=name),
         "DismissDuplicate": pb.DismissDuplicateRequest(
             collection_id=name, person_id_a="somebody", person_id_b="somebody else"
         ),

@@ -12,6 +12,7 @@ SCANS = {
     # All faces, on purpose.
     "identify": {"face"},
     "review_exactly": {"face"},
+    "check_exactly": {"face"},
     # All sketches, or the 80 rows of their rotation; of some tables the first row.
     "scan_sketches": {"sketch"},
     "begin_scan": {"rotation", "sketch"},

@@ -54,7 +54,9 @@ def enroll(
             collection's), FACE_NOT_FOUND (no face in an image, or no stored face of that id), FACE_AMBIGUOUS
             (several faces in an image), FACE_QUALITY (a face too poor by the collection's settings),
             FACE_DUPLICATE (a face of another person, whom `metadata["person_id"]` names, where the collection
-            refuses those), PERSON_FULL (more faces than a person may have), REQUEST_ID_REUSED (for other
+            refuses those), FACE_INCONSISTENT (a face that is nearer to that of another person, whom
+            `metadata["person_id"]` names, than to its own person's, where the collection refuses those),
+            PERSON_FULL (more faces than a person may have), REQUEST_ID_REUSED (for other
             content), PERSON_NOT_FOUND (the person of that `request_id` was erased or merged since),
             ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE (images cannot be encoded
             now). `field` is the invalid face, such as `items[1].probe.image`.

@@ -4,7 +4,7 @@ import datetime
 
 from facerec.client.failures import option_invalid
 from facerec.client.results.audit import AuditEvent
-from facerec.client.results.reviews import DuplicatePair, Recall
+from facerec.client.results.reviews import DuplicatePair, InconsistentFace, Recall
 from facerec.client.rpc import Call, PagedCall
 from facerec.client.times import read_consistency, timestamp
 from facerec.matcher import v1
@@ -105,10 +105,64 @@ def list_duplicates(
     return PagedCall("ListDuplicates", request, "pairs", DuplicatePair.from_message)
 
 
+def list_inconsistent_faces(
+    *,
+    person_id: str = "",
+    max_distance: float | None = None,
+    page_size: int = 0,
+    max_staleness_seconds: float | None = None,
+    collection_id: str = "",
+) -> PagedCall[InconsistentFace]:
+    """Iterate over faces that are nearer to somebody else's than to any other of their own person's.
+
+    It needs a key with `scores`. A human looks at each, and moves the face (`move_faces`), merges the two
+    persons (`merge_persons`), deletes a poor photo, or dismisses the two as different persons
+    (`dismiss_duplicate`), which leaves their faces out. Pages are fetched while the loop runs; each is a call
+    with a deadline of its own, and may raise.
+
+    Args:
+        person_id: Only the faces of this person. "" for everybody's.
+        max_distance: The largest Euclidean distance, inclusive, to the other person's face, 0 to 0.6. None is
+            the collection's `duplicate_threshold`.
+        page_size: How many faces one call fetches at most, 1 to 1000. 0 is 100.
+        max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
+            allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
+            began, and is answered also while the database's primary is lost. None: it misses nothing.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        An iterator over faces, by the time at which their persons were enrolled; of the asyncio client an
+        asynchronous one.
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID.
+
+    Example:
+        >>> wrong = matcher.enroll("bob", Path("ann2.jpg").read_bytes()).faces[0]
+        >>> wrong.inconsistency.person_id
+        'ann'
+        >>> [(each.person_id, each.other_person_id) for each in collections.list_inconsistent_faces()]
+        [('bob', 'ann')]
+        >>> matcher.move_faces([wrong.face.face_id], "ann").faces_moved
+        1
+    """
+    request = v1.ListInconsistentFacesRequest(
+        collection_id=collection_id,
+        person_id=person_id,
+        max_distance=max_distance,
+        page_size=page_size,
+        consistency=read_consistency(max_staleness_seconds),
+    )
+    return PagedCall("ListInconsistentFaces", request, "faces", InconsistentFace.from_message)
+
+
 def dismiss_duplicate(
     person_id_a: str, person_id_b: str, *, restore: bool = False, collection_id: str = ""
 ) -> Call[bool]:
-    """Record that a pair is two different persons, so that `list_duplicates` leaves it out.
+    """Record that a pair is two different persons, so that lists leave it out.
+
+    `list_duplicates` leaves out the pair, and `list_inconsistent_faces` the faces of each that are near the
+    other's.
 
     Args:
         person_id_a: One of them.

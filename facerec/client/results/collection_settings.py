@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from typing import Self
+from typing import Any, Self
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -11,7 +11,7 @@ from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
 from facerec.quality import QualityReason
 
-DUPLICATE_POLICIES = ("allow", "flag", "refuse")
+POLICIES = ("allow", "flag", "refuse")
 QUALITY_REASONS = tuple(reason.value for reason in QualityReason)
 """Why a face may be poor, of `Quality.reasons`; an enrollment may be refused for any of them."""
 
@@ -31,6 +31,10 @@ class CollectionSettings:
             `allow` does not check, `flag` enrolls it and names the other person in the answer, `refuse`
             enrolls nothing and raises FACE_DUPLICATE. Default: `flag`.
         duplicate_threshold: The largest distance of a duplicate, 0 to 4. Default: 0.5.
+        consistency_policy: What `enroll` does with a face within `duplicate_threshold` of another person's
+            that is nearer than each of its own person's: `allow` does not compare, `flag` enrolls it and
+            names the other person in the answer (only where duplicates are flagged or refused), `refuse`
+            enrolls nothing and raises FACE_INCONSISTENT. Default: `flag`.
         min_face_pixels: The smallest shorter side of the box of a face to enroll, in pixels of the upright
             image, 0 to 65535. Default: 0, any.
         exact_only: Whether `identify` never uses an index. Default: False.
@@ -56,6 +60,7 @@ class CollectionSettings:
     identify_threshold: float | None = None
     duplicate_policy: str | None = None
     duplicate_threshold: float | None = None
+    consistency_policy: str | None = None
     min_face_pixels: int | None = None
     exact_only: bool | None = None
     index_above_faces: int | None = None
@@ -75,6 +80,9 @@ class CollectionSettings:
             .removeprefix("DUPLICATE_POLICY_")
             .lower(),
             duplicate_threshold=message.duplicate_threshold,
+            consistency_policy=v1.ConsistencyPolicy.Name(message.consistency_policy)
+            .removeprefix("CONSISTENCY_POLICY_")
+            .lower(),
             min_face_pixels=message.quality.min_face_pixels,
             exact_only=message.search.exact_only,
             index_above_faces=message.search.index_above_faces,
@@ -93,8 +101,9 @@ class CollectionSettings:
             display_name=self.display_name,
             verify_threshold=self.verify_threshold,
             identify_threshold=self.identify_threshold,
-            duplicate_policy=_policy(self.duplicate_policy),
+            duplicate_policy=_policy(v1.DuplicatePolicy, self.duplicate_policy, "duplicate_policy"),
             duplicate_threshold=self.duplicate_threshold,
+            consistency_policy=_policy(v1.ConsistencyPolicy, self.consistency_policy, "consistency_policy"),
             quality=v1.QualityPolicy(
                 min_face_pixels=_whole(self.min_face_pixels, "settings.quality.min_face_pixels", 32),
                 refused=_refused(self.refused_qualities),
@@ -109,16 +118,15 @@ class CollectionSettings:
         )
 
 
-def _policy(name: str | None) -> v1.DuplicatePolicy.ValueType:
-    if name is None:
-        return v1.DUPLICATE_POLICY_UNSPECIFIED
-    if name not in DUPLICATE_POLICIES:
+def _policy(policies: Any, name: str | None, setting: str) -> Any:
+    """A value of an enum of policies, 0 for None."""
+    if name is not None and name not in POLICIES:
         raise FacerecError(
-            f"duplicate_policy is one of {', '.join(DUPLICATE_POLICIES)}",
+            f"{setting} is one of {', '.join(POLICIES)}",
             reason=Reason.OPTION_INVALID,
-            field="settings.duplicate_policy",
+            field=f"settings.{setting}",
         )
-    return v1.DuplicatePolicy.Value(f"DUPLICATE_POLICY_{name.upper()}")
+    return policies.Value(f"{setting.upper()}_{(name or 'unspecified').upper()}")
 
 
 def _refused(names: tuple[str, ...] | None) -> v1.RefusedQualities | None:

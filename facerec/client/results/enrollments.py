@@ -27,6 +27,36 @@ class Duplicate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Inconsistency:
+    """Another person to whose face an enrolled one is nearer than to those that its person had.
+
+    Attributes:
+        person_id: The other person.
+        distance: From the enrolled face to the nearest of the other person's; None without `scores`.
+        own_distance: From the enrolled face to the nearest that its person had; None without `scores`.
+        face_id: The other person's face; "" without `scores`.
+        own_face_id: The person's own face; "" without `scores`.
+    """
+
+    person_id: str
+    distance: float | None
+    own_distance: float | None
+    face_id: str
+    own_face_id: str
+
+    @classmethod
+    def from_message(cls, message: v1.Inconsistency) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.person_id,
+            distance(message),
+            message.own_distance if message.HasField("own_distance") else None,
+            message.face_id,
+            message.own_face_id,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class EnrolledFace:
     """The outcome of one face of an enrollment.
 
@@ -40,6 +70,10 @@ class EnrolledFace:
             permission), and without `scores`.
         quality: How fit the face is to be compared; None where it was not given as an image, or was enrolled
             already.
+        inconsistency: The nearest other person, where that is within the collection's `duplicate_threshold`
+            and nearer than each face that the person had before; without `scores` the first by id within it,
+            where none of the person's own is. None otherwise, also where the person had no face, or where
+            others were not searched.
     """
 
     face: StoredFace
@@ -47,6 +81,7 @@ class EnrolledFace:
     duplicate: Duplicate | None = None
     duplicate_check: str = ""
     quality: Quality | None = None
+    inconsistency: Inconsistency | None = None
 
     @classmethod
     def from_message(cls, message: v1.EnrolledFace) -> Self:
@@ -60,6 +95,7 @@ class EnrolledFace:
             else None,
             search_mode(message.duplicate_check) if message.duplicate_check else "",
             quality_of(message),
+            Inconsistency.from_message(message.inconsistency) if message.HasField("inconsistency") else None,
         )
 
 

@@ -1,4 +1,4 @@
-"""Reviews of a collection: the recall of its index, and likely duplicate pairs of persons."""
+"""Reviews of a collection: the recall of its index, likely duplicate pairs, and inconsistent faces."""
 
 import dataclasses
 from typing import Any, Self
@@ -102,4 +102,46 @@ class DuplicatePair:
             message.face_id_b,
             distance(message),
             message.dismissed,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class InconsistentFace:
+    """A face that is nearer to somebody else's than to any other of its person's.
+
+    Attributes:
+        face_id: The face.
+        person_id: Its person.
+        own_face_id: The nearest of the person's other faces.
+        own_distance: From the face to that one.
+        other_person_id: The person of the nearest face of anybody else.
+        other_face_id: That face.
+        other_distance: From the face to that one, less than `own_distance`.
+        suggestion: What probably corrects it: `move_face` to the other person (it is unlike most of its
+            person's others), `move_other_face` to this one (the other face is unlike its person's),
+            `merge_persons` (both are like the others of both, who are likely one human), or `review`.
+    """
+
+    face_id: str
+    person_id: str
+    own_face_id: str
+    own_distance: float
+    other_person_id: str
+    other_face_id: str
+    other_distance: float
+    suggestion: str
+
+    @classmethod
+    def from_message(cls, message: v1.InconsistentFace) -> Self:
+        """Read the contract's message."""
+        suggestion = v1.CorrectionSuggestion.Name(message.suggestion)
+        return cls(
+            message.face_id,
+            message.person_id,
+            message.own_face_id,
+            message.own_distance,
+            message.other_person_id,
+            message.other_face_id,
+            message.other_distance,
+            suggestion.removeprefix("CORRECTION_SUGGESTION_").lower(),
         )

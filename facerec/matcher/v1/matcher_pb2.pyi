@@ -116,6 +116,60 @@ search.
 """
 Global___DuplicatePolicy: _TypeAlias = DuplicatePolicy  # noqa: Y015
 
+class _ConsistencyPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConsistencyPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConsistencyPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONSISTENCY_POLICY_UNSPECIFIED: _ConsistencyPolicy.ValueType  # 0
+    """CONSISTENCY_POLICY_UNSPECIFIED leaves the policy as it is; a new
+    collection's is CONSISTENCY_POLICY_FLAG.
+    """
+    CONSISTENCY_POLICY_ALLOW: _ConsistencyPolicy.ValueType  # 1
+    """CONSISTENCY_POLICY_ALLOW does not compare."""
+    CONSISTENCY_POLICY_FLAG: _ConsistencyPolicy.ValueType  # 2
+    """CONSISTENCY_POLICY_FLAG enrolls the face and names the other person in the
+    answer. It uses the search of duplicate_policy: with DUPLICATE_POLICY_ALLOW
+    nothing is searched and nothing flagged.
+    """
+    CONSISTENCY_POLICY_REFUSE: _ConsistencyPolicy.ValueType  # 3
+    """CONSISTENCY_POLICY_REFUSE enrolls none of the call's faces and answers
+    FACE_INCONSISTENT, whose ErrorInfo names the other person, as
+    EnrolledFace.inconsistency does, in its metadata as `person_id`. Whatever
+    duplicate_policy is, the face is compared with every face of the
+    collection, without the index, also with those that concurrent calls
+    enroll. ImportFaces is refused as by DUPLICATE_POLICY_REFUSE.
+    """
+
+class ConsistencyPolicy(_ConsistencyPolicy, metaclass=_ConsistencyPolicyEnumTypeWrapper):
+    """ConsistencyPolicy says what Enroll does with a face that is nearer to somebody
+    else's than to those that its person already has, as Inconsistency has it.
+    The faces of one call are not compared with each other, and a person without
+    faces has none to compare with. ImportFaces and MoveFaces compare nothing.
+    """
+
+CONSISTENCY_POLICY_UNSPECIFIED: ConsistencyPolicy.ValueType  # 0
+"""CONSISTENCY_POLICY_UNSPECIFIED leaves the policy as it is; a new
+collection's is CONSISTENCY_POLICY_FLAG.
+"""
+CONSISTENCY_POLICY_ALLOW: ConsistencyPolicy.ValueType  # 1
+"""CONSISTENCY_POLICY_ALLOW does not compare."""
+CONSISTENCY_POLICY_FLAG: ConsistencyPolicy.ValueType  # 2
+"""CONSISTENCY_POLICY_FLAG enrolls the face and names the other person in the
+answer. It uses the search of duplicate_policy: with DUPLICATE_POLICY_ALLOW
+nothing is searched and nothing flagged.
+"""
+CONSISTENCY_POLICY_REFUSE: ConsistencyPolicy.ValueType  # 3
+"""CONSISTENCY_POLICY_REFUSE enrolls none of the call's faces and answers
+FACE_INCONSISTENT, whose ErrorInfo names the other person, as
+EnrolledFace.inconsistency does, in its metadata as `person_id`. Whatever
+duplicate_policy is, the face is compared with every face of the
+collection, without the index, also with those that concurrent calls
+enroll. ImportFaces is refused as by DUPLICATE_POLICY_REFUSE.
+"""
+Global___ConsistencyPolicy: _TypeAlias = ConsistencyPolicy  # noqa: Y015
+
 @_typing.final
 class Probe(_message.Message):
     """Probe is a face to compare or to enroll, in one of three forms."""
@@ -327,6 +381,58 @@ class Duplicate(_message.Message):
 Global___Duplicate: _TypeAlias = Duplicate  # noqa: Y015
 
 @_typing.final
+class Inconsistency(_message.Message):
+    """Inconsistency is another person with a face within the duplicate threshold
+    that is nearer to the enrolled face than any that the person enrolled had
+    before the call.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    DISTANCE_FIELD_NUMBER: _builtins.int
+    OWN_DISTANCE_FIELD_NUMBER: _builtins.int
+    FACE_ID_FIELD_NUMBER: _builtins.int
+    OWN_FACE_ID_FIELD_NUMBER: _builtins.int
+    person_id: _builtins.str
+    """person_id names the other person."""
+    distance: _builtins.float
+    """distance is from the enrolled face to the nearest of the other person's.
+    Unit: Euclidean distance in the encoding's space. Unset without scores.
+    """
+    own_distance: _builtins.float
+    """own_distance is from the enrolled face to the nearest that the person had.
+    Unit: Euclidean distance in the encoding's space. Unset without scores.
+    """
+    face_id: _builtins.str
+    """face_id names the other person's face. Empty without scores."""
+    own_face_id: _builtins.str
+    """own_face_id names the person's own face. Empty without scores."""
+    def __init__(
+        self,
+        *,
+        person_id: _builtins.str = ...,
+        distance: _builtins.float | None = ...,
+        own_distance: _builtins.float | None = ...,
+        face_id: _builtins.str = ...,
+        own_face_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_own_distance", b"_own_distance", "distance", b"distance", "own_distance", b"own_distance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_own_distance", b"_own_distance", "distance", b"distance", "face_id", b"face_id", "own_distance", b"own_distance", "own_face_id", b"own_face_id", "person_id", b"person_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
+    _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
+    _WhichOneofReturnType__own_distance: _TypeAlias = _typing.Literal["own_distance"]  # noqa: Y015
+    _WhichOneofArgType__own_distance: _TypeAlias = _typing.Literal["_own_distance", b"_own_distance"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distance) -> _WhichOneofReturnType__distance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__own_distance) -> _WhichOneofReturnType__own_distance | None: ...
+
+Global___Inconsistency: _TypeAlias = Inconsistency  # noqa: Y015
+
+@_typing.final
 class EnrolledFace(_message.Message):
     """EnrolledFace is the result of one item."""
 
@@ -337,15 +443,16 @@ class EnrolledFace(_message.Message):
     DUPLICATE_FIELD_NUMBER: _builtins.int
     DUPLICATE_CHECK_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
+    INCONSISTENCY_FIELD_NUMBER: _builtins.int
     already_enrolled: _builtins.bool
     """already_enrolled says that the person had this photo or encoding already,
     and that nothing was added.
     """
     duplicate_check: Global___SearchMode.ValueType
-    """duplicate_check says how the other persons were searched. Unset where they
-    were not: by the collection's policy, because the face was enrolled
-    already, or because a caller without scores may have chosen its vector; and
-    without scores.
+    """duplicate_check says how the other persons were searched, for duplicate and
+    inconsistency. Unset where they were not: by the collection's policies,
+    because the face was enrolled already, or because a caller without scores
+    may have chosen its vector; and without scores.
     """
     @_builtins.property
     def face(self) -> Global___Face:
@@ -364,6 +471,16 @@ class EnrolledFace(_message.Message):
         an image, or was enrolled already.
         """
 
+    @_builtins.property
+    def inconsistency(self) -> Global___Inconsistency:
+        """inconsistency is the person nearest to this face other than the one
+        enrolled, where that is within the collection's duplicate_threshold and
+        nearer than the nearest face that the person had before the call. Without
+        scores it is the first by person_id within the threshold, where none of the
+        person's faces is within it. Unset otherwise: also where the person had no
+        face, or others were not searched (duplicate_check).
+        """
+
     def __init__(
         self,
         *,
@@ -372,10 +489,11 @@ class EnrolledFace(_message.Message):
         duplicate: Global___Duplicate | None = ...,
         duplicate_check: Global___SearchMode.ValueType = ...,
         quality: _encoder_pb2.Quality | None = ...,
+        inconsistency: Global___Inconsistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "face", b"face", "quality", b"quality"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "face", b"face", "inconsistency", b"inconsistency", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_enrolled", b"already_enrolled", "duplicate", b"duplicate", "duplicate_check", b"duplicate_check", "face", b"face", "quality", b"quality"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_enrolled", b"already_enrolled", "duplicate", b"duplicate", "duplicate_check", b"duplicate_check", "face", b"face", "inconsistency", b"inconsistency", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2283,6 +2401,7 @@ class CollectionSettings(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_POLICY_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """display_name is a name to show. Range: 0 to 256 characters. Default of a
     new collection: empty.
@@ -2302,6 +2421,10 @@ class CollectionSettings(_message.Message):
     """duplicate_threshold is the largest distance, inclusive, to another person's
     face that makes a duplicate. Changed with scores only. Range: 0 to 4.
     Default of a new collection: 0.5.
+    """
+    consistency_policy: Global___ConsistencyPolicy.ValueType
+    """consistency_policy says what Enroll does with a face that is nearer to
+    somebody else's than to its person's own.
     """
     @_builtins.property
     def quality(self) -> Global___QualityPolicy:
@@ -2330,10 +2453,11 @@ class CollectionSettings(_message.Message):
         quality: Global___QualityPolicy | None = ...,
         search: Global___SearchPolicy | None = ...,
         retention: _duration_pb2.Duration | None = ...,
+        consistency_policy: Global___ConsistencyPolicy.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_duplicate_threshold", b"_duplicate_threshold", "_identify_threshold", b"_identify_threshold", "_verify_threshold", b"_verify_threshold", "display_name", b"display_name", "duplicate_threshold", b"duplicate_threshold", "identify_threshold", b"identify_threshold", "quality", b"quality", "retention", b"retention", "search", b"search", "verify_threshold", b"verify_threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_duplicate_threshold", b"_duplicate_threshold", "_identify_threshold", b"_identify_threshold", "_verify_threshold", b"_verify_threshold", "display_name", b"display_name", "duplicate_policy", b"duplicate_policy", "duplicate_threshold", b"duplicate_threshold", "identify_threshold", b"identify_threshold", "quality", b"quality", "retention", b"retention", "search", b"search", "verify_threshold", b"verify_threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_duplicate_threshold", b"_duplicate_threshold", "_identify_threshold", b"_identify_threshold", "_verify_threshold", b"_verify_threshold", "consistency_policy", b"consistency_policy", "display_name", b"display_name", "duplicate_policy", b"duplicate_policy", "duplicate_threshold", b"duplicate_threshold", "identify_threshold", b"identify_threshold", "quality", b"quality", "retention", b"retention", "search", b"search", "verify_threshold", b"verify_threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015

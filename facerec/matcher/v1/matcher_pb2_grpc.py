@@ -1208,6 +1208,11 @@ class CollectionServiceStub:
                 request_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesResponse.FromString,
                 _registered_method=True)
+        self.ListInconsistentFaces = channel.unary_unary(
+                '/facerec.matcher.v1.CollectionService/ListInconsistentFaces',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListInconsistentFacesRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListInconsistentFacesResponse.FromString,
+                _registered_method=True)
         self.DismissDuplicate = channel.unary_unary(
                 '/facerec.matcher.v1.CollectionService/DismissDuplicate',
                 request_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.DismissDuplicateRequest.SerializeToString,
@@ -1306,9 +1311,18 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListInconsistentFaces(self, request, context):
+        """ListInconsistentFaces pages through faces that lie nearer to somebody
+        else's than to their own person's others, with what to do about each.
+        Refused without scores. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DismissDuplicate(self, request, context):
         """DismissDuplicate marks a pair as two different persons, so that
-        ListDuplicates omits it. Safe to retry.
+        ListDuplicates and ListInconsistentFaces omit it. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1369,6 +1383,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.ListDuplicates,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesResponse.SerializeToString,
+            ),
+            'ListInconsistentFaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInconsistentFaces,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListInconsistentFacesRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListInconsistentFacesResponse.SerializeToString,
             ),
             'DismissDuplicate': grpc.unary_unary_rpc_method_handler(
                     servicer.DismissDuplicate,
@@ -1626,6 +1645,33 @@ class CollectionService:
             '/facerec.matcher.v1.CollectionService/ListDuplicates',
             facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesRequest.SerializeToString,
             facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInconsistentFaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.CollectionService/ListInconsistentFaces',
+            facerec_dot_matcher_dot_v1_dot_review__pb2.ListInconsistentFacesRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_review__pb2.ListInconsistentFacesResponse.FromString,
             options,
             channel_credentials,
             insecure,

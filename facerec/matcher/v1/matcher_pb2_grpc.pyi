@@ -608,9 +608,14 @@ class CollectionServiceStub:
     within the threshold, to be reviewed and merged (MergePersons) or
     dismissed. Refused without scores. Safe to retry.
     """
+    ListInconsistentFaces: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListInconsistentFacesRequest, _review_pb2.ListInconsistentFacesResponse]
+    """ListInconsistentFaces pages through faces that lie nearer to somebody
+    else's than to their own person's others, with what to do about each.
+    Refused without scores. Safe to retry.
+    """
     DismissDuplicate: _grpc.UnaryUnaryMultiCallable[_review_pb2.DismissDuplicateRequest, _review_pb2.DismissDuplicateResponse]
     """DismissDuplicate marks a pair as two different persons, so that
-    ListDuplicates omits it. Safe to retry.
+    ListDuplicates and ListInconsistentFaces omit it. Safe to retry.
     """
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEventsRequest, _audit_pb2.ListAuditEventsResponse]
     """ListAuditEvents pages through the audit events of a collection, newest
@@ -669,9 +674,14 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     within the threshold, to be reviewed and merged (MergePersons) or
     dismissed. Refused without scores. Safe to retry.
     """
+    ListInconsistentFaces: _aio.UnaryUnaryMultiCallable[_review_pb2.ListInconsistentFacesRequest, _review_pb2.ListInconsistentFacesResponse]  # type: ignore[assignment]
+    """ListInconsistentFaces pages through faces that lie nearer to somebody
+    else's than to their own person's others, with what to do about each.
+    Refused without scores. Safe to retry.
+    """
     DismissDuplicate: _aio.UnaryUnaryMultiCallable[_review_pb2.DismissDuplicateRequest, _review_pb2.DismissDuplicateResponse]  # type: ignore[assignment]
     """DismissDuplicate marks a pair as two different persons, so that
-    ListDuplicates omits it. Safe to retry.
+    ListDuplicates and ListInconsistentFaces omit it. Safe to retry.
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEventsRequest, _audit_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """ListAuditEvents pages through the audit events of a collection, newest
@@ -783,13 +793,24 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListInconsistentFaces(
+        self,
+        request: _review_pb2.ListInconsistentFacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ListInconsistentFacesResponse, _abc.Awaitable[_review_pb2.ListInconsistentFacesResponse]]:
+        """ListInconsistentFaces pages through faces that lie nearer to somebody
+        else's than to their own person's others, with what to do about each.
+        Refused without scores. Safe to retry.
+        """
+
+    @_abc_1.abstractmethod
     def DismissDuplicate(
         self,
         request: _review_pb2.DismissDuplicateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.DismissDuplicateResponse, _abc.Awaitable[_review_pb2.DismissDuplicateResponse]]:
         """DismissDuplicate marks a pair as two different persons, so that
-        ListDuplicates omits it. Safe to retry.
+        ListDuplicates and ListInconsistentFaces omit it. Safe to retry.
         """
 
     @_abc_1.abstractmethod

@@ -8,6 +8,7 @@ from facerec.matcher.v1 import consistency_pb2 as _consistency_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,62 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CorrectionSuggestion:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CorrectionSuggestionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CorrectionSuggestion.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CORRECTION_SUGGESTION_UNSPECIFIED: _CorrectionSuggestion.ValueType  # 0
+    """CORRECTION_SUGGESTION_UNSPECIFIED is never answered."""
+    CORRECTION_SUGGESTION_MOVE_FACE: _CorrectionSuggestion.ValueType  # 1
+    """CORRECTION_SUGGESTION_MOVE_FACE is for a face that is unlike most of its
+    person's others, while the other face is not unlike those of its own:
+    fewer than half of them are within the larger of the request's max_distance
+    and the collection's verify_threshold. MoveFaces gives it to the other
+    person.
+    """
+    CORRECTION_SUGGESTION_MOVE_OTHER_FACE: _CorrectionSuggestion.ValueType  # 2
+    """CORRECTION_SUGGESTION_MOVE_OTHER_FACE is for the converse: the other face is
+    unlike most of its person's. MoveFaces gives it to this person.
+    """
+    CORRECTION_SUGGESTION_MERGE_PERSONS: _CorrectionSuggestion.ValueType  # 3
+    """CORRECTION_SUGGESTION_MERGE_PERSONS is for a face that is like both: more
+    than half of its person's others are within that distance, the nearest
+    within max_distance, and the other face is not unlike those of its person.
+    Both persons are likely one human: MergePersons.
+    """
+    CORRECTION_SUGGESTION_REVIEW: _CorrectionSuggestion.ValueType  # 4
+    """CORRECTION_SUGGESTION_REVIEW is for any other face, such as a poor photo."""
+
+class CorrectionSuggestion(_CorrectionSuggestion, metaclass=_CorrectionSuggestionEnumTypeWrapper):
+    """CorrectionSuggestion is what probably corrects an inconsistent face. It
+    follows from distances alone: look at the photos first.
+    """
+
+CORRECTION_SUGGESTION_UNSPECIFIED: CorrectionSuggestion.ValueType  # 0
+"""CORRECTION_SUGGESTION_UNSPECIFIED is never answered."""
+CORRECTION_SUGGESTION_MOVE_FACE: CorrectionSuggestion.ValueType  # 1
+"""CORRECTION_SUGGESTION_MOVE_FACE is for a face that is unlike most of its
+person's others, while the other face is not unlike those of its own:
+fewer than half of them are within the larger of the request's max_distance
+and the collection's verify_threshold. MoveFaces gives it to the other
+person.
+"""
+CORRECTION_SUGGESTION_MOVE_OTHER_FACE: CorrectionSuggestion.ValueType  # 2
+"""CORRECTION_SUGGESTION_MOVE_OTHER_FACE is for the converse: the other face is
+unlike most of its person's. MoveFaces gives it to this person.
+"""
+CORRECTION_SUGGESTION_MERGE_PERSONS: CorrectionSuggestion.ValueType  # 3
+"""CORRECTION_SUGGESTION_MERGE_PERSONS is for a face that is like both: more
+than half of its person's others are within that distance, the nearest
+within max_distance, and the other face is not unlike those of its person.
+Both persons are likely one human: MergePersons.
+"""
+CORRECTION_SUGGESTION_REVIEW: CorrectionSuggestion.ValueType  # 4
+"""CORRECTION_SUGGESTION_REVIEW is for any other face, such as a poor photo."""
+Global___CorrectionSuggestion: _TypeAlias = CorrectionSuggestion  # noqa: Y015
 
 @_typing.final
 class Proportion(_message.Message):
@@ -305,6 +362,161 @@ class ListDuplicatesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDuplicatesResponse: _TypeAlias = ListDuplicatesResponse  # noqa: Y015
+
+@_typing.final
+class ListInconsistentFacesRequest(_message.Message):
+    """ListInconsistentFacesRequest asks for a page of inconsistent faces."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    MAX_DISTANCE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the collection. Default: `default`."""
+    person_id: _builtins.str
+    """person_id limits the list to the faces of one person. Range: 0 to 128
+    characters. Default: empty, everybody.
+    """
+    max_distance: _builtins.float
+    """max_distance is the largest distance, inclusive, to the other person's
+    face. Unit: Euclidean distance. Range: 0 to 0.6. Default: the collection's
+    duplicate_threshold, even where that is larger.
+    """
+    page_size: _builtins.int
+    """page_size is the maximum number of faces in the answer. Unit: faces. Range:
+    any; more than 1000 is taken as 1000. Default: 0, which means 100.
+    """
+    page_token: _builtins.str
+    """page_token is the last answer's next_page_token, of a request with the same
+    collection_id, person_id and max_distance. Default: empty, the first page.
+    """
+    @_builtins.property
+    def consistency(self) -> _consistency_pb2.ReadConsistency:
+        """consistency says how old what the call sees may be; each page may have its
+        own. Default: it sees everything acknowledged before it began.
+        """
+
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        person_id: _builtins.str = ...,
+        max_distance: _builtins.float | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency: _consistency_pb2.ReadConsistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "consistency", b"consistency", "max_distance", b"max_distance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "collection_id", b"collection_id", "consistency", b"consistency", "max_distance", b"max_distance", "page_size", b"page_size", "page_token", b"page_token", "person_id", b"person_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_distance: _TypeAlias = _typing.Literal["max_distance"]  # noqa: Y015
+    _WhichOneofArgType__max_distance: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_distance) -> _WhichOneofReturnType__max_distance | None: ...
+
+Global___ListInconsistentFacesRequest: _TypeAlias = ListInconsistentFacesRequest  # noqa: Y015
+
+@_typing.final
+class InconsistentFace(_message.Message):
+    """InconsistentFace is a face that is nearer to somebody else's than to any other
+    of its person's.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACE_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    OWN_FACE_ID_FIELD_NUMBER: _builtins.int
+    OWN_DISTANCE_FIELD_NUMBER: _builtins.int
+    OTHER_PERSON_ID_FIELD_NUMBER: _builtins.int
+    OTHER_FACE_ID_FIELD_NUMBER: _builtins.int
+    OTHER_DISTANCE_FIELD_NUMBER: _builtins.int
+    SUGGESTION_FIELD_NUMBER: _builtins.int
+    face_id: _builtins.str
+    """face_id names the face."""
+    person_id: _builtins.str
+    """person_id names its person."""
+    own_face_id: _builtins.str
+    """own_face_id names the nearest of the person's other faces."""
+    own_distance: _builtins.float
+    """own_distance is from the face to that one. Unit: Euclidean distance in the
+    encodings' space.
+    """
+    other_person_id: _builtins.str
+    """other_person_id names the person of the nearest face of anybody else."""
+    other_face_id: _builtins.str
+    """other_face_id names that face."""
+    other_distance: _builtins.float
+    """other_distance is from the face to that one, less than own_distance. Unit:
+    Euclidean distance in the encodings' space.
+    """
+    suggestion: Global___CorrectionSuggestion.ValueType
+    """suggestion is what probably corrects it."""
+    def __init__(
+        self,
+        *,
+        face_id: _builtins.str = ...,
+        person_id: _builtins.str = ...,
+        own_face_id: _builtins.str = ...,
+        own_distance: _builtins.float = ...,
+        other_person_id: _builtins.str = ...,
+        other_face_id: _builtins.str = ...,
+        other_distance: _builtins.float = ...,
+        suggestion: Global___CorrectionSuggestion.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["face_id", b"face_id", "other_distance", b"other_distance", "other_face_id", b"other_face_id", "other_person_id", b"other_person_id", "own_distance", b"own_distance", "own_face_id", b"own_face_id", "person_id", b"person_id", "suggestion", b"suggestion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InconsistentFace: _TypeAlias = InconsistentFace  # noqa: Y015
+
+@_typing.final
+class ListInconsistentFacesResponse(_message.Message):
+    """ListInconsistentFacesResponse holds a page of inconsistent faces."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACES_FIELD_NUMBER: _builtins.int
+    FACES_EXAMINED_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    faces_examined: _builtins.int
+    """faces_examined counts the faces that are done with this page. Unit: faces."""
+    exact: _builtins.bool
+    """exact says that each face was compared with all others. Otherwise an index
+    proposed the persons to compare each face with.
+    """
+    next_page_token: _builtins.str
+    """next_page_token is the token of the next page; empty on the last."""
+    @_builtins.property
+    def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___InconsistentFace]:
+        """faces are the next inconsistent faces, in the order in which their persons
+        were enrolled. There may be fewer than page_size, or none, although more
+        pages follow. A person's only face is never one. Nor are persons taken into
+        account whom DismissDuplicate marked as different from the face's.
+        """
+
+    def __init__(
+        self,
+        *,
+        faces: _abc.Iterable[Global___InconsistentFace] | None = ...,
+        faces_examined: _builtins.int = ...,
+        exact: _builtins.bool = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exact", b"exact", "faces", b"faces", "faces_examined", b"faces_examined", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInconsistentFacesResponse: _TypeAlias = ListInconsistentFacesResponse  # noqa: Y015
 
 @_typing.final
 class DismissDuplicateRequest(_message.Message):

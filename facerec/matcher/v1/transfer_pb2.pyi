@@ -176,11 +176,12 @@ class ImportHeader(_message.Message):
     dry_run: _builtins.bool
     """dry_run checks everything and writes nothing. Default: false."""
     ignore_duplicate_policy: _builtins.bool
-    """ignore_duplicate_policy adds faces without a duplicate check: without it,
-    an import into a collection of DUPLICATE_POLICY_REFUSE is refused as
+    """ignore_duplicate_policy adds faces without comparing them with those of
+    other people: without it, an import into a collection of
+    DUPLICATE_POLICY_REFUSE or CONSISTENCY_POLICY_REFUSE is refused as
     OPTION_INVALID. Where API keys are required it needs the role admin, and is
-    refused as NOT_PERMITTED otherwise. ListDuplicates finds the duplicates
-    afterwards. Default: false.
+    refused as NOT_PERMITTED otherwise. ListDuplicates and
+    ListInconsistentFaces find them afterwards. Default: false.
     """
     def __init__(
         self,

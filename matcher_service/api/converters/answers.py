@@ -12,12 +12,13 @@ from matcher_service.api.converters.attributes import metadata_struct
 from matcher_service.domain.faces import (
     BoundingBox,
     Candidate,
-    DuplicateCheck,
     EnrolledFace,
     Enrollment,
     Erasure,
     Face,
     Identification,
+    Inconsistency,
+    OthersCheck,
     Person,
     SearchMode,
 )
@@ -81,12 +82,12 @@ def _enrolled_message(enrolled: EnrolledFace) -> pb.EnrolledFace:
         already_enrolled=enrolled.already_enrolled,
         quality=quality_message(enrolled.quality),
     )
-    if enrolled.duplicates is not None:
-        message.MergeFrom(_duplicates_message(enrolled.duplicates))
+    if enrolled.others is not None:
+        message.MergeFrom(_others_message(enrolled.others))
     return message
 
 
-def _duplicates_message(check: DuplicateCheck) -> pb.EnrolledFace:
+def _others_message(check: OthersCheck) -> pb.EnrolledFace:
     other = check.other
     return pb.EnrolledFace(
         duplicate_check=if_scores(MODES[check.mode], pb.SEARCH_MODE_UNSPECIFIED),
@@ -97,6 +98,17 @@ def _duplicates_message(check: DuplicateCheck) -> pb.EnrolledFace:
             distance=if_scores(other.distance, None),
             face_id=if_scores(str(other.face_id), ""),
         ),
+        inconsistency=None if check.inconsistency is None else _inconsistency_message(check.inconsistency),
+    )
+
+
+def _inconsistency_message(found: Inconsistency) -> pb.Inconsistency:
+    return pb.Inconsistency(
+        person_id=found.other.person_id,
+        distance=if_scores(found.other.distance, None),
+        own_distance=if_scores(found.own_distance, None),
+        face_id=if_scores(str(found.other.face_id), ""),
+        own_face_id=if_scores(str(found.own_face_id), ""),
     )
 
 

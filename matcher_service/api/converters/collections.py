@@ -1,6 +1,7 @@
 """Convert a collection's messages to the domain's dataclasses, checked, and back."""
 
 import datetime
+from collections.abc import Mapping
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -17,7 +18,11 @@ POLICIES = {
     "flag": pb.DUPLICATE_POLICY_FLAG,
     "refuse": pb.DUPLICATE_POLICY_REFUSE,
 }
-_POLICY_NAMES = {number: name for name, number in POLICIES.items()}
+CONSISTENCY_POLICIES = {
+    "allow": pb.CONSISTENCY_POLICY_ALLOW,
+    "flag": pb.CONSISTENCY_POLICY_FLAG,
+    "refuse": pb.CONSISTENCY_POLICY_REFUSE,
+}
 _REASONS = {
     name.removeprefix("QUALITY_REASON_"): number
     for name, number in encoder_pb2.QualityReason.items()
@@ -37,8 +42,9 @@ def settings(message: pb.CollectionSettings) -> CollectionSettings:
         display_name=name if message.HasField("display_name") else None,
         verify_threshold=_number(message, "verify_threshold"),
         identify_threshold=_number(message, "identify_threshold"),
-        duplicate_policy=_policy(message.duplicate_policy),
+        duplicate_policy=_policy(message.duplicate_policy, POLICIES, "duplicate_policy"),
         duplicate_threshold=_number(message, "duplicate_threshold"),
+        consistency_policy=_policy(message.consistency_policy, CONSISTENCY_POLICIES, "consistency_policy"),
         min_face_pixels=pixels if quality.HasField("min_face_pixels") else None,
         exact_only=search.exact_only if search.HasField("exact_only") else None,
         index_above_faces=_index_above_faces(search),
@@ -100,14 +106,16 @@ def _reasons(message: pb.RefusedQualities) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_REASON_NAMES[number] for number in message.reasons))
 
 
-def _policy(number: pb.DuplicatePolicy.ValueType) -> str | None:
-    if number == pb.DUPLICATE_POLICY_UNSPECIFIED:
+def _policy(number: int, policies: Mapping[str, int], name: str) -> str | None:
+    """The policy of a number, None for 0. Raises OptionInvalid for one that the contract does not have."""
+    if number == 0:
         return None
-    if number not in _POLICY_NAMES:
-        raise OptionInvalid(
-            f"policy {number} is unknown: send a value of DuplicatePolicy", field="settings.duplicate_policy"
-        )
-    return _POLICY_NAMES[number]
+    for policy, value in policies.items():
+        if value == number:
+            return policy
+    raise OptionInvalid(
+        f"policy {number} is unknown: send a value of the field's enum", field=f"settings.{name}"
+    )
 
 
 def _index_above_faces(search: pb.SearchPolicy) -> int | None:
@@ -131,6 +139,7 @@ def _settings_message(settings: CollectionSettings) -> pb.CollectionSettings:
         identify_threshold=settings.identify_threshold,
         duplicate_policy=POLICIES[settings.duplicate_policy or "flag"],
         duplicate_threshold=settings.duplicate_threshold,
+        consistency_policy=CONSISTENCY_POLICIES[settings.consistency_policy or "flag"],
         quality=pb.QualityPolicy(
             min_face_pixels=settings.min_face_pixels,
             refused=pb.RefusedQualities(

@@ -27,6 +27,8 @@ IDS = {
     "target_person_tag",
     "face_id_a",
     "face_id_b",
+    "own_face_id",
+    "other_face_id",
     "next_page_token",
     "event_id",
     "person_tag",
@@ -133,6 +135,7 @@ class Recorder:
             await self.ask("Enroll", enroll("new", probe))
             await self._as_admin("DeletePerson", pb.DeletePersonRequest(person_id="new"))
         await self._set(duplicate_policy=flag)
+        await self._enroll_inconsistent(probes)
         vectors = paired.base(0)[None]
         await self.ask(
             "ImportFaces",
@@ -142,6 +145,20 @@ class Recorder:
             ],
         )
         await self.ask("GetImport", transfer_pb2.GetImportRequest(import_id="first"))
+
+    async def _enroll_inconsistent(self, probes: list[pb.Probe]) -> None:
+        """Enroll probes for somebody unlike all of them, and where that is refused for their targets."""
+        await self._as_admin("Enroll", enroll("new", paired.probe(paired.SPARE + 20)))
+        await self.ask("Enroll", enroll("new", *probes))
+        for options in ({}, {"max_distance": 0.3}, {"person_id": "new"}):
+            await self.ask("ListInconsistentFaces", v1.ListInconsistentFacesRequest(**options))
+        await self._as_admin("DeletePerson", pb.DeletePersonRequest(person_id="new"))
+        await self._set(consistency_policy=pb.CONSISTENCY_POLICY_REFUSE)
+        for cluster, probe in enumerate(probes):
+            answer = await self.ask("Enroll", enroll(paired.target(cluster), probe))
+            for face in answer.faces if answer else ():
+                await self._as_admin("DeleteFace", pb.DeleteFaceRequest(face_id=face.face.face_id))
+        await self._set(consistency_policy=pb.CONSISTENCY_POLICY_FLAG)
 
     async def _set(self, **fields: Any) -> None:
         settings = pb.CollectionSettings(**fields)

@@ -269,7 +269,11 @@ async def _leave_rows(administrator: asyncpg.Connection) -> None:
 
 
 async def refuse_duplicates(matcher: RunningMatcher) -> None:
-    settings = pb.CollectionSettings(duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
+    await change(matcher, duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
+
+
+async def change(matcher: RunningMatcher, **fields: Any) -> None:
+    settings = pb.CollectionSettings(**fields)
     await matcher.collections.UpdateCollection(
         pb.UpdateCollectionRequest(settings=settings), metadata=bearer("a")
     )
@@ -292,6 +296,29 @@ async def test_refused_duplicates_are_counted_too_and_new_faces_as_a_twentieth(
             await matcher.stub.Enroll(enroll("eve", encoding(vector)), metadata=bearer("o"))
     assert await tries(administrator) == [("onboarding", 24.0)]
     await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("a"))
+
+
+async def test_refused_inconsistent_faces_are_counted_too_and_none_is_flagged(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    far, near = iter(vectors(100, seed=77)), _beside(NEAR)
+    await matcher.stub.Enroll(enroll("eve", encoding(next(far))), metadata=bearer("a"))
+    flagged = await matcher.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("a"))
+    assert flagged.faces[0].inconsistency.person_id
+    face_id = flagged.faces[0].face.face_id
+    await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=face_id), metadata=bearer("a"))
+    unsaid = await matcher.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("o"))
+    assert not unsaid.faces[0].HasField("inconsistency")
+    face_id = unsaid.faces[0].face.face_id
+    await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=face_id), metadata=bearer("a"))
+    await change(matcher, consistency_policy=pb.CONSISTENCY_POLICY_REFUSE)
+    for _ in range(5):
+        with refused(Reason.FACE_INCONSISTENT, "items[0].probe"):
+            await matcher.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("o"))
+    for vector in (next(near), next(far)):
+        with refused(Reason.RATE_LIMITED):
+            await matcher.stub.Enroll(enroll("eve", encoding(vector)), metadata=bearer("o"))
+    assert await tries(administrator) == [("onboarding", 24.0)]
 
 
 async def test_concurrent_enrollments_of_many_people_all_succeed_if_enough_tries_are_left(

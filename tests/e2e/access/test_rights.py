@@ -90,6 +90,9 @@ async def test_a_key_without_scores_cannot_search_by_a_vector_or_a_stored_face(
             await stub.Enroll(enroll("copy", face), metadata=bearer(key))
         with refused(Reason.NOT_PERMITTED):
             await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(), metadata=bearer(key))
+        with refused(Reason.NOT_PERMITTED, ""):
+            request = review_pb2.ListInconsistentFacesRequest()
+            await matcher.collections.ListInconsistentFaces(request, metadata=bearer(key))
 
 
 async def test_a_vector_enrolled_without_scores_is_not_answered_with_a_duplicate(

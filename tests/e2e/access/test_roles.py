@@ -32,7 +32,7 @@ ENTITLED = {
     "MoveFaces": "manage", "ExportPerson": "manage", "GetFace": "manage", "UpdateFace": "manage",
     "GetCollection": "manage", "ListCollections": "manage", "UpdateCollection": "manage",
     "Calibrate": "manage", "ApplyCalibration": "manage", "MeasureRecall": "manage",
-    "ListDuplicates": "manage", "DismissDuplicate": "manage",
+    "ListDuplicates": "manage", "ListInconsistentFaces": "manage", "DismissDuplicate": "manage",
     "ExportFaces": "admin", "CreateCollection": "admin", "DeleteCollection": "admin",
     "ListAuditEvents": "admin",
 }  # fmt: skip

@@ -32,7 +32,7 @@ ALL = ("verify", "identify", "enroll", "manage")
 KEYS = {**{role: (role,) for role in ALL}, "blind": ALL, "sighted": ALL}
 """Names of keys, which are the keys themselves, and their roles; `sighted` alone has scores."""
 SPARES = [f"{key}-{number}" for key in KEYS for number in (1, 2)]
-DISTANCE_RPCS = {"Verify", "Identify", "Compare", "Enroll", "ListDuplicates"}
+DISTANCE_RPCS = {"Verify", "Identify", "Compare", "Enroll", "ListDuplicates", "ListInconsistentFaces"}
 MEASURING_RPCS = {"Calibrate", "MeasureRecall"}
 RECALL_RPCS = {"GetCollection", "UpdateCollection"}  # they tell what was measured of an index
 
@@ -90,7 +90,10 @@ async def test_answers_are_equal_where_distances_differ_on_one_side_of_the_thres
             assert not different, key
             assert not near.fields & withheld
             reasons = {answer[0] for _, answer in near.answers if isinstance(answer, tuple)}
-            assert reasons <= {"NOT_PERMITTED", "FACE_DUPLICATE", "PERSON_EXISTS", "ERASURE_NOT_FOUND"}
+            assert reasons <= {
+                *("NOT_PERMITTED", "FACE_DUPLICATE", "FACE_INCONSISTENT", "PERSON_EXISTS"),
+                "ERASURE_NOT_FOUND",
+            }
             metadatas = [answer[3] for _, answer in near.answers if isinstance(answer, tuple)]
             assert {name for metadata in metadatas for name in metadata} <= {name for _, name in METADATA}
     # Otherwise it would prove nothing that a caller without scores was shown none of these.

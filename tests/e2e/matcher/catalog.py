@@ -14,6 +14,7 @@ NEW = pb.CollectionSettings(
     identify_threshold=0.5,
     duplicate_policy=pb.DUPLICATE_POLICY_FLAG,
     duplicate_threshold=0.5,
+    consistency_policy=pb.CONSISTENCY_POLICY_FLAG,
     quality=pb.QualityPolicy(
         min_face_pixels=0,
         refused=pb.RefusedQualities(

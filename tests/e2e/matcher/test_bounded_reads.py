@@ -254,6 +254,7 @@ async def test_a_staleness_outside_the_range_is_refused(
         collections.Calibrate(calibration_pb2.CalibrateRequest(consistency=consistency)),
         collections.MeasureRecall(review_pb2.MeasureRecallRequest(consistency=consistency)),
         collections.ListDuplicates(review_pb2.ListDuplicatesRequest(consistency=consistency)),
+        collections.ListInconsistentFaces(review_pb2.ListInconsistentFacesRequest(consistency=consistency)),
         export(),
     ):
         with refused(Reason.OPTION_INVALID, "consistency.max_staleness"):

@@ -25,6 +25,7 @@ SETTINGS = CollectionSettings(
     identify_threshold=0.125,
     duplicate_policy="refuse",
     duplicate_threshold=0.75,
+    consistency_policy="refuse",
     min_face_pixels=80,
     exact_only=True,
     index_above_faces=5000,

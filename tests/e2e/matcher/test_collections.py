@@ -23,6 +23,8 @@ CHANGES = [
     pb.CollectionSettings(duplicate_policy=pb.DUPLICATE_POLICY_ALLOW),
     pb.CollectionSettings(duplicate_policy=pb.DUPLICATE_POLICY_REFUSE),
     pb.CollectionSettings(duplicate_threshold=0.25),
+    pb.CollectionSettings(consistency_policy=pb.CONSISTENCY_POLICY_ALLOW),
+    pb.CollectionSettings(consistency_policy=pb.CONSISTENCY_POLICY_REFUSE),
     pb.CollectionSettings(quality=pb.QualityPolicy(min_face_pixels=65535)),
     pb.CollectionSettings(search=pb.SearchPolicy(exact_only=True)),
     pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000)),

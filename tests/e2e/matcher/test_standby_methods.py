@@ -22,7 +22,7 @@ from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.reading import learned, reading, reads, stale
 from tests.e2e.matcher.requests import encoding, refused
 from tests.e2e.matcher.transfers import exported
-from tests.fixtures.dataset import load
+from tests.fixtures.dataset import load, person_id
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.standbys import Replication, kill, replicated
 
@@ -77,13 +77,20 @@ async def list_duplicates(matcher: RunningMatcher, consistency: ReadConsistency 
     return [(each.person_id_a, each.person_id_b) for each in page.pairs]
 
 
+async def list_inconsistent_faces(matcher: RunningMatcher, consistency: ReadConsistency | None) -> Any:
+    whose = person_id(int(np.bincount(FACES.people).argmax()))
+    request = review_pb2.ListInconsistentFacesRequest(person_id=whose, consistency=consistency)
+    page = await matcher.collections.ListInconsistentFaces(request)
+    return page.faces_examined, page.exact
+
+
 async def export_faces(matcher: RunningMatcher, consistency: ReadConsistency | None) -> Any:
     request = transfer_pb2.ExportFacesRequest(consistency=consistency)
     persons, vectors = exported([part async for part in matcher.stub.ExportFaces(request)])
     return persons, vectors.tobytes()
 
 
-METHODS = (identify, calibrate, measure_recall, list_duplicates, export_faces)
+METHODS = (identify, calibrate, measure_recall, list_duplicates, list_inconsistent_faces, export_faces)
 STORING = (calibrate, export_faces)  # methods whose answer needs a row on the primary
 Method: TypeAlias = Callable[[RunningMatcher, ReadConsistency | None], Awaitable[Any]]
 

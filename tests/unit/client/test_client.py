@@ -206,6 +206,7 @@ SETTINGS = CollectionSettings(
     identify_threshold=0.125,
     duplicate_policy="refuse",
     duplicate_threshold=4.0,
+    consistency_policy="allow",
     min_face_pixels=0,
     exact_only=False,
     index_above_faces=1000,
@@ -220,6 +221,7 @@ def test_settings_survive_conversion_to_their_message_and_none_is_unset() -> Non
     assert CollectionSettings.from_message(SETTINGS.to_message()) == SETTINGS
     said = CollectionSettings().to_message()
     assert not said.duplicate_policy
+    assert not said.consistency_policy
     assert not any(said.HasField(name) for name in ("display_name", "verify_threshold", "retention"))
     assert not said.quality.ListFields()
     assert not said.search.ListFields()
@@ -229,6 +231,7 @@ def test_settings_survive_conversion_to_their_message_and_none_is_unset() -> Non
     ("wrong", "field"),
     [
         ({"duplicate_policy": "ignore"}, "settings.duplicate_policy"),
+        ({"consistency_policy": "ignore"}, "settings.consistency_policy"),
         ({"min_face_pixels": -1}, "settings.quality.min_face_pixels"),
         ({"index_above_faces": 2**64}, "settings.search.index_above_faces"),
         ({"refused_qualities": ("UGLY",)}, "settings.quality.refused.reasons"),

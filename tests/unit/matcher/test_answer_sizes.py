@@ -74,6 +74,7 @@ LISTS: Sequence[tuple[type[Message], str]] = (
     (matcher_pb2.ListFacesResponse, "faces"),
     (matcher_pb2.ListCollectionsResponse, "collections"),
     (review_pb2.ListDuplicatesResponse, "pairs"),
+    (review_pb2.ListInconsistentFacesResponse, "faces"),
     (audit_pb2.ListAuditEventsResponse, "events"),
 )
 
