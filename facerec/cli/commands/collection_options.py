@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Policy(enum.StrEnum):
-    """What `enroll` does with a face within the duplicate threshold of another person's."""
+    """What `enroll` does with a duplicate, or with an inconsistent face."""
 
     ALLOW = "allow"
     FLAG = "flag"
@@ -40,6 +40,10 @@ class SettingsOptions:
     duplicate_threshold: Annotated[
         float | None,
         typer.Option("--duplicate-threshold", min=0, max=4, help="Largest distance that makes a duplicate."),
+    ] = None
+    consistency_policy: Annotated[
+        Policy | None,
+        typer.Option("--consistency", help="What enroll does with a face nearer to another person's."),
     ] = None
     min_face_pixels: Annotated[
         int | None,
@@ -99,6 +103,7 @@ class SettingsOptions:
             identify_threshold=self.identify_threshold,
             duplicate_policy=self.duplicate_policy and str(self.duplicate_policy),
             duplicate_threshold=self.duplicate_threshold,
+            consistency_policy=self.consistency_policy and str(self.consistency_policy),
             min_face_pixels=self.min_face_pixels,
             exact_only=self.exact_only,
             index_above_faces=self.index_above_faces,

@@ -24,6 +24,7 @@ def show_collection(collection: "Collection", title: str, json: bool) -> None:
         ("verify threshold", f"{settings.verify_threshold:.3f}"),
         ("identify threshold", f"{settings.identify_threshold:.3f}"),
         ("duplicates", f"{settings.duplicate_policy} within {settings.duplicate_threshold:.3f}"),
+        ("inconsistent faces", str(settings.consistency_policy)),
         ("smallest face", f"{settings.min_face_pixels} pixels" if settings.min_face_pixels else "any"),
         ("refused qualities", ", ".join(settings.refused_qualities or ()).lower() or "none"),
         ("search", "exact only" if settings.exact_only else "by index, if there is one"),

@@ -116,6 +116,12 @@ async def _enroll(
             progress.advance(bar)
             if outcome.status == photos.REFUSED:
                 console.print(f"refused {outcome.image}: {outcome.message} [{outcome.reason}]")
+            elif outcome.inconsistent_with:
+                other = f"it is rather {outcome.inconsistent_with}'s face"
+                move = f"`facerec people move {outcome.face_id} --to PERSON` corrects it"
+                console.print(
+                    f"inconsistent {outcome.image}: enrolled for {outcome.person_id}, but {other}: {move}"
+                )
             elif outcome.duplicate_of:
                 distance = outcome.duplicate_distance
                 nearness = "within the threshold" if distance is None else f"at distance {distance:.3f}"

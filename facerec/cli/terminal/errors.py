@@ -21,6 +21,7 @@ ABOUT_PHOTO = frozenset(
         Reason.FACE_AMBIGUOUS,
         Reason.FACE_QUALITY,
         Reason.FACE_DUPLICATE,
+        Reason.FACE_INCONSISTENT,
     }
 )
 
@@ -97,6 +98,9 @@ def about_photo(error: FacerecError) -> str:
         return "it shows several faces; --largest-face uses the largest"
     if error.reason is Reason.FACE_DUPLICATE and "person_id" in error.metadata:
         return f"it is {error.metadata['person_id']}'s face, and the collection refuses duplicates"
+    if error.reason is Reason.FACE_INCONSISTENT and "person_id" in error.metadata:
+        other = error.metadata["person_id"]
+        return f"it is rather {other}'s face than its person's, and the collection refuses those"
     return error.message
 
 

@@ -52,7 +52,8 @@ class Photo:
 class Outcome:
     """The outcome of a photo; `status` is enrolled, already_enrolled, or refused, which has a reason.
 
-    `duplicate_of` is another person with a face within the duplicate threshold; "" for none.
+    `duplicate_of` is another person with a face within the duplicate threshold, `inconsistent_with` one to
+    whose face it is nearer than to its person's; "" for none.
     """
 
     person_id: str
@@ -63,6 +64,7 @@ class Outcome:
     message: str = ""
     duplicate_of: str = ""
     duplicate_distance: float | None = None
+    inconsistent_with: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,12 +161,18 @@ class Enroller:
         except FacerecError as error:
             if error.reason not in ABOUT_PHOTO | {Reason.ID_INVALID}:
                 raise
-            other = error.metadata.get("person_id", "") if error.reason is Reason.FACE_DUPLICATE else ""
-            return _refused(photo, error.reason, about_photo(error), other)
+            other = error.metadata.get("person_id", "")
+            return dataclasses.replace(
+                _refused(photo, error.reason, about_photo(error)),
+                duplicate_of=other if error.reason is Reason.FACE_DUPLICATE else "",
+                inconsistent_with=other if error.reason is Reason.FACE_INCONSISTENT else "",
+            )
         except Problem as error:  # about the file; the printed line already names it
             return _refused(photo, error.reason, str(error).removeprefix(f"{photo.path}: "))
         status = ALREADY_ENROLLED if face.already_enrolled else ENROLLED
         outcome = Outcome(photo.person_id, photo.path, status, face_id=face.face.face_id)
+        if face.inconsistency is not None:
+            outcome = dataclasses.replace(outcome, inconsistent_with=face.inconsistency.person_id)
         if face.duplicate is None:
             return outcome
         return dataclasses.replace(
@@ -196,10 +204,8 @@ class Enroller:
                 await asyncio.sleep(error.retry_after_seconds or OVERLOAD_SECONDS)
 
 
-def _refused(photo: Photo, reason: str, message: str, duplicate_of: str = "") -> Outcome:
-    return Outcome(
-        photo.person_id, photo.path, REFUSED, reason=reason, message=message, duplicate_of=duplicate_of
-    )
+def _refused(photo: Photo, reason: str, message: str) -> Outcome:
+    return Outcome(photo.person_id, photo.path, REFUSED, reason=reason, message=message)
 
 
 def count(outcomes: Iterable[Outcome], status: str) -> int:

@@ -33,6 +33,47 @@ def test_duplicates_are_listed_dismissed_and_shown_again(terminal: Terminal) -> 
     assert (unknown.code, "nobody" in unknown.err) == (2, True)
 
 
+def test_a_photo_under_a_wrong_id_is_flagged_listed_and_moved_by_the_command_shown(
+    terminal: Terminal, prepared: Prepared, sample_photos: Path
+) -> None:
+    people = {"obama": sample_photos / "obama.jpg", "joe biden": sample_photos / "biden.jpg"}
+    prepared.collection("mixed", people)
+    mixed, photo = ("--collection", "mixed"), sample_photos / "obama2.jpg"
+    ran = terminal.run("enroll", "joe biden", photo, *mixed)
+    assert ran.err.startswith(f"inconsistent {photo}: enrolled for joe biden, but it is rather obama's face")
+    (face,) = terminal.run("duplicates", "--faces", *mixed, "--json").json["faces"]
+    assert (face["person_id"], face["other_person_id"]) == ("joe biden", "obama")
+    assert face["other_distance"] == pytest.approx(0.3457, abs=1e-3)
+    move = f"facerec people move {face['face_id']} --to obama --collection mixed"
+    shown = terminal.run("duplicates", "--faces", "--person", "joe biden", *mixed).out
+    assert move in shown
+    assert terminal.run("duplicates", "--faces", "--person", "obama", *mixed).out == "0 faces\n"
+    assert terminal.run(*move.split()[1:]).code == 0
+    assert terminal.run("duplicates", "--faces", *mixed).out == "0 faces\n"
+    unknown = terminal.run("duplicates", "--faces", "--person", "nobody", *mixed)
+    assert (unknown.code, "nobody" in unknown.err) == (2, True)
+    for wrong in (("--faces", "--all"), ("--faces", "--dismiss", "a", "b"), ("--person", "obama")):
+        assert terminal.run("duplicates", *wrong, *mixed).code == 2
+
+
+def test_an_inconsistent_photo_is_refused_and_named_where_the_collection_says_so(
+    terminal: Terminal, prepared: Prepared, sample_photos: Path
+) -> None:
+    people = {"obama": sample_photos / "obama.jpg", "biden": sample_photos / "biden.jpg"}
+    prepared.collection("mixed", people)
+    set_to = terminal.run("collections", "set", "mixed", "--consistency", "refuse", "--json").json
+    assert set_to["collection"]["settings"]["consistency_policy"] == "refuse"
+    photo = sample_photos / "obama2.jpg"
+    ran = terminal.run("enroll", "biden", photo, "--collection", "mixed", "--json")
+    (outcome,) = ran.json["photos"]
+    found = (ran.code, outcome["reason"], outcome["inconsistent_with"], outcome["duplicate_of"])
+    assert found == (1, "FACE_INCONSISTENT", "obama", "")
+    assert ran.err == (
+        f"refused {photo}: it is rather obama's face than its person's, and the collection refuses those "
+        "[FACE_INCONSISTENT]\n"
+    )
+
+
 @pytest.mark.usefixtures("reviewed")
 def test_audit_events_are_shown_newest_first(terminal: Terminal) -> None:
     terminal.run("collections", "set", "reviewed", "--verify-threshold", "0.5")
