@@ -44,9 +44,13 @@ def main() -> None:
 
 
 def _photos(folder: Path | None) -> list[Photo]:
-    """The photos in their final size, each once, with a name that no other has."""
+    """The photos in their final size, each once, with a name that no other has.
+
+    The sample 32bit.png is obama2.jpg in another format.
+    """
     found: dict[bytes, Photo] = {}
-    named_first = sorted(pictures.photos(folder), key=lambda photo: not photo.person)
+    given = [photo for photo in pictures.photos(folder) if photo.name != "32bit.png"]
+    named_first = sorted(given, key=lambda photo: not photo.person)
     for number, photo in enumerate(named_first):
         longer = max(photo.image.size)
         image = pictures.sized(photo.image, MAX_PIXELS) if longer > MAX_PIXELS else photo.image
