@@ -26,7 +26,7 @@ from facerec.client.channel import channel_options, target
 from facerec.client.collections import AsyncCollectionClient, CollectionClient
 from facerec.client.encoder import AsyncEncoderClient, EncoderClient
 from facerec.client.matcher import AsyncMatcherClient, MatcherClient
-from facerec.client.probes import NewFace, Probe
+from facerec.client.probes import NewFace, Probe, StoredPerson
 from facerec.client.results.audit import AuditEvent
 from facerec.client.results.calibrations import (
     AppliedCalibration,
@@ -113,6 +113,7 @@ __all__ = [
     "SearchIndex",
     "Security",
     "StoredFace",
+    "StoredPerson",
     "Verification",
     "channel_options",
     "target",

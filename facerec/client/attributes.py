@@ -47,14 +47,16 @@ def metadata_of(message: HasMetadata) -> dict[str, Any]:
     return struct_fields(message.metadata)
 
 
-def person_filter(labels: LabelFilter | None, person_ids: Sequence[str]) -> v1.PersonFilter | None:
+def person_filter(
+    labels: LabelFilter | None, person_ids: Sequence[str], suspended: bool | None = None
+) -> v1.PersonFilter | None:
     """The message of a filter; None for everybody.
 
     Raises FacerecError OPTION_INVALID for ids in one text.
     """
     if isinstance(person_ids, str):
         raise option_invalid("person_ids", "person_ids is a text: pass a list of ids")
-    if not labels and not person_ids:
+    if not labels and not person_ids and suspended is None:
         return None
     return v1.PersonFilter(
         labels={
@@ -62,4 +64,5 @@ def person_filter(labels: LabelFilter | None, person_ids: Sequence[str]) -> v1.P
             for key, values in (labels or {}).items()
         },
         person_ids=person_ids,
+        suspended=suspended,
     )

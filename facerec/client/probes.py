@@ -18,6 +18,17 @@ UUID in its 36-character form)."""
 
 
 @dataclasses.dataclass(frozen=True)
+class StoredPerson:
+    """A person of the collection as a probe of `identify` and `compare`: all of their stored faces.
+
+    Attributes:
+        person_id: The person, 1 to 128 characters, who has 1 to 64 faces.
+    """
+
+    person_id: str
+
+
+@dataclasses.dataclass(frozen=True)
 class NewFace:
     """A face to enroll, with the caller's own reference to it.
 
@@ -50,7 +61,7 @@ def image_bytes(image: object, field: str) -> bytes:
     )
 
 
-def probe_message(probe: Probe, field: str, *, use_largest_face: bool = False) -> v1.Probe:
+def probe_message(probe: Probe | StoredPerson, field: str, *, use_largest_face: bool = False) -> v1.Probe:
     """The contract's message of a face; `field` is its path in the request, as errors name it.
 
     Raises FacerecError: ENCODING_INVALID where a vector has no space or is not of shape (128,), ID_INVALID
@@ -58,6 +69,8 @@ def probe_message(probe: Probe, field: str, *, use_largest_face: bool = False) -
     """
     if isinstance(probe, Encoding):
         return v1.Probe(encoding=_encoding(probe, f"{field}.encoding.values").to_message())
+    if isinstance(probe, StoredPerson):
+        return v1.Probe(person_id=probe.person_id)
     if isinstance(probe, str):
         return v1.Probe(face_id=_face_id(probe, f"{field}.face_id"))
     if isinstance(probe, np.ndarray) and probe.shape == (DIMENSIONS,):

@@ -36,7 +36,7 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
                 halves = check_columns(list(record.keys()))
             number += 1
             known = {
-                name: str(record[name] or "")
+                name: "" if record[name] is None else str(record[name])
                 for name in ("display_name", "external_ref", *ATTRIBUTES)
                 if name in record.keys()  # noqa: SIM118
             }

@@ -23,8 +23,8 @@ MAX_TEXT_CHARACTERS: Final = 1024
 TEXTS: Final = ("display_name", "external_ref", "expire_time", "fingerprint")
 """Fields of a face besides the person's id and the encoding."""
 
-ATTRIBUTES: Final = ("labels", "metadata")
-"""Fields of a face's person: JSON objects, or JSON texts of them."""
+ATTRIBUTES: Final = ("labels", "metadata", "suspended")
+"""Fields of a face's person: JSON objects, or JSON texts of them; of the last, true and false."""
 
 MAX_ATTRIBUTE_BYTES: Final = 2**15
 """Of a person's attributes as JSON: more than the matcher accepts."""
@@ -56,6 +56,7 @@ class Row:
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     attribute_bytes: int = 0
     space: str = DEFAULT_SPACE
+    suspended: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,6 +89,8 @@ def face(
         field = "metadata"
         metadata = attribute(record.get(field))
         size = attribute_bytes(labels, metadata)
+        field = "suspended"
+        suspended = flag(record.get(field))
     except ValueError as error:
         refuse(location, field, str(error))
         return None
@@ -101,6 +104,7 @@ def face(
         metadata=metadata,
         attribute_bytes=size,
         space=space,
+        suspended=suspended,
     )
 
 
@@ -134,6 +138,15 @@ def attribute(value: Any) -> dict[str, Any]:
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise ValueError("it is not a JSON object")
     return found
+
+
+def flag(value: Any) -> bool | None:
+    """Convert a source's value, a boolean or its JSON text, None for none. Raises ValueError."""
+    flags = {"none": None, "": None, "false": False, "true": True}
+    written = str(value).lower() if isinstance(value, bool | str | None) else "?"
+    if written in flags:
+        return flags[written]
+    raise ValueError("it is neither true nor false")
 
 
 def attribute_bytes(labels: Mapping[str, str], metadata: Mapping[str, Any]) -> int:
@@ -203,6 +216,8 @@ def batches(rows: Iterable[Row], *, skip: int = 0) -> Iterator[SourceBatch]:
 
 
 def _batch(rows: Sequence[Row]) -> SourceBatch:
+    with_attributes = any(row.attribute_bytes for row in rows)
+    with_suspended = any(row.suspended is not None for row in rows)
     faces = FaceBatch(
         np.stack([row.encoding for row in rows]),
         [row.person_id for row in rows],
@@ -210,7 +225,8 @@ def _batch(rows: Sequence[Row]) -> SourceBatch:
         [row.external_ref for row in rows],
         [row.expire_time for row in rows],
         [row.fingerprint for row in rows],
-        labels=[row.labels for row in rows] if any(row.attribute_bytes for row in rows) else (),
-        metadata=[row.metadata for row in rows] if any(row.attribute_bytes for row in rows) else (),
+        labels=[row.labels for row in rows] if with_attributes else (),
+        metadata=[row.metadata for row in rows] if with_attributes else (),
+        suspended=[row.suspended for row in rows] if with_suspended else (),
     )
     return SourceBatch(faces, [row.location for row in rows], rows[0].space)

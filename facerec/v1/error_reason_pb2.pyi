@@ -131,6 +131,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_PERMITTED is a call or a field that the key's permissions do not cover.
     PERMISSION_DENIED.
     """
+    PERSON_SUSPENDED: _ErrorReason.ValueType  # 32
+    """PERSON_SUSPENDED is the person of a claim who is suspended: UpdatePerson
+    resumes them. FAILED_PRECONDITION.
+    """
     PERSON_EXISTS: _ErrorReason.ValueType  # 31
     """PERSON_EXISTS is the new id of RenamePerson that somebody has.
     ALREADY_EXISTS.
@@ -261,6 +265,10 @@ KEY_UNKNOWN: ErrorReason.ValueType  # 28
 NOT_PERMITTED: ErrorReason.ValueType  # 29
 """NOT_PERMITTED is a call or a field that the key's permissions do not cover.
 PERMISSION_DENIED.
+"""
+PERSON_SUSPENDED: ErrorReason.ValueType  # 32
+"""PERSON_SUSPENDED is the person of a claim who is suspended: UpdatePerson
+resumes them. FAILED_PRECONDITION.
 """
 PERSON_EXISTS: ErrorReason.ValueType  # 31
 """PERSON_EXISTS is the new id of RenamePerson that somebody has.

@@ -9,7 +9,7 @@ from matcher_service import caller_rights as rights
 from matcher_service.api.converters import answers, requests
 from matcher_service.api.converters.attributes import metadata_struct, person_filter
 from matcher_service.domain import ids
-from matcher_service.domain.attributes import Attributes
+from matcher_service.domain.attributes import Attributes, PersonFilter
 from matcher_service.domain.errors import OptionInvalid
 from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, EVERYBODY, Matcher
 
@@ -53,9 +53,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         ids.count(len(request.probes), "probes", 1, MAX_PROBES)
         most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
         allowed = MAX_DETAILED_CANDIDATES if request.include_attributes else MAX_CANDIDATES
-        probes = [
-            requests.probe(probe, f"probes[{i}]", searched=True) for i, probe in enumerate(request.probes)
-        ]
+        probes = [requests.probe_or_person(probe, f"probes[{i}]") for i, probe in enumerate(request.probes)]
         for index, probe in enumerate(request.probes):
             if request.all_faces and probe.use_largest_face:
                 raise OptionInvalid(
@@ -72,7 +70,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             min_face_pixels=ids.count(request.min_face_pixels, "min_face_pixels", 0, MAX_FACE_PIXELS),
             scores=call.may_see_scores(),
             include_attributes=request.include_attributes,
-            chosen=rights.findable(person_filter(request.filter)),
+            chosen=rights.findable(_search_filter(request.filter)),
             max_staleness=requests.max_staleness(request.consistency, self._max_staleness_seconds),
         )
         faces = [answers.identified_message(each) for each in found]
@@ -87,11 +85,11 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
-        """Measure the distance of two faces."""
+        """Measure the distance of two faces, or of the nearest of persons' faces."""
         comparison = await self._matcher.compare(
             ids.collection_id(request.collection_id),
-            requests.probe(request.probe_a, "probe_a", searched=True),
-            requests.probe(request.probe_b, "probe_b", searched=True),
+            requests.probe_or_person(request.probe_a, "probe_a"),
+            requests.probe_or_person(request.probe_b, "probe_b"),
             _max_distance(request),
         )
         return pb.CompareResponse(
@@ -101,7 +99,19 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             space=comparison.space,
             quality_a=answers.quality_message(comparison.quality_a),
             quality_b=answers.quality_message(comparison.quality_b),
+            face_id_a=str(comparison.face_id_a or ""),
+            face_id_b=str(comparison.face_id_b or ""),
         )
+
+
+def _search_filter(message: pb.PersonFilter) -> PersonFilter:
+    chosen = person_filter(message)
+    if chosen.suspended is not None:
+        raise OptionInvalid(
+            "Identify finds nobody who is suspended: leave filter.suspended unset (ListPersons takes it)",
+            field="filter.suspended",
+        )
+    return chosen
 
 
 def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:

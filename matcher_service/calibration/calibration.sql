@@ -1,12 +1,12 @@
 -- Statements of calibrations, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: measure_genuine
--- The number of pairs of a person's own faces in each bin, for random people with two faces or more. Primary
--- key of person, face (person_key, content_id).
+-- The number of pairs of a person's own faces in each bin, for random people with two faces or more who are not suspended.
+-- Primary key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
     SELECT p.person_key
     FROM facerec.:"person" p
-    WHERE p.centroid IS NOT NULL
+    WHERE p.centroid IS NOT NULL AND NOT p.suspended
     ORDER BY random()
     LIMIT 4 * :max_persons::bigint
 ), face AS MATERIALIZED (
@@ -32,10 +32,14 @@ WHERE pair.ordinal <= :max_pairs::bigint
 GROUP BY 1, 2;
 
 -- name: draw_impostors
--- One face of each of some random people. Primary key of person, face (person_key, content_id).
+-- One face of each of some random people who are not suspended. Primary key of person, face (person_key, content_id).
 SELECT picked.person_key, f.face_id
 FROM (
-    SELECT p.person_key FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT :max_persons::bigint
+    SELECT p.person_key
+    FROM facerec.:"person" p
+    WHERE p.centroid IS NOT NULL AND NOT p.suspended
+    ORDER BY random()
+    LIMIT :max_persons::bigint
 ) picked
 CROSS JOIN LATERAL (
     SELECT f.face_id

@@ -32,13 +32,15 @@ class Attributes:
 @dataclasses.dataclass(frozen=True)
 class AttributeChange:
     """A change of a person's attributes: `labels` are set, after those of the keys in `removed` were removed,
-    or with `replaces_labels` all. `metadata` is a JSON text, "" to remove it, None to keep it.
+    or with `replaces_labels` all. `metadata` is a JSON text, "" to remove it, None to keep it; `suspended` is
+    None to keep it.
     """
 
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     removed: Collection[str] = ()
     replaces_labels: bool = False
     metadata: str | None = None
+    suspended: bool | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -48,13 +50,17 @@ class AttributeChange:
 
 @dataclasses.dataclass(frozen=True)
 class PersonFilter:
-    """Selects people with one of the given values of each label, and one of the ids; empty: everybody."""
+    """Selects people with one of the given values of each label, and one of the ids; empty: everybody.
+
+    With `suspended` those who are suspended, or who are not.
+    """
 
     labels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     person_ids: tuple[str, ...] = ()
+    suspended: bool | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.labels or self.person_ids)
+        return bool(self.labels or self.person_ids or self.suspended is not None)
 
     @property
     def path(self) -> str | None:
@@ -74,12 +80,16 @@ class PersonFilter:
     def conditions(self) -> dict[str, Any]:
         """The parameters of select_persons, without those for any."""
         ids = {"person_ids": self.person_ids} if self.person_ids else {}
-        return {**ids, **({"labels_path": self.path} if self.labels else {})}
+        state = (
+            {} if self.suspended is None else {"only_suspended" if self.suspended else "only_active": True}
+        )
+        return {**ids, **({"labels_path": self.path} if self.labels else {}), **state}
 
     @property
     def names(self) -> tuple[str, ...]:
         """What binds a page token to this filter."""
-        return (self.path or "", *sorted(self.person_ids))
+        state = "" if self.suspended is None else f"suspended={self.suspended}"
+        return (self.path or "", state, *sorted(self.person_ids))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ MatcherError
 +-- FaceAmbiguous         several faces where one is required
 +-- ModelMismatch         a vector of another space than the collection's
 +-- PersonNotFound
++-- PersonSuspended       a claim to be a person who is suspended
 +-- CollectionNotFound
 +-- ErasureNotFound
 +-- CalibrationNotFound
@@ -88,6 +89,12 @@ class PersonNotFound(MatcherError):
     """No person with that id."""
 
     reason = Reason.PERSON_NOT_FOUND
+
+
+class PersonSuspended(MatcherError):
+    """A claim to be a person who is suspended."""
+
+    reason = Reason.PERSON_SUSPENDED
 
 
 class CollectionNotFound(MatcherError):

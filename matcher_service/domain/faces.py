@@ -46,6 +46,14 @@ class Probe:
 
 
 @dataclasses.dataclass(frozen=True)
+class PersonProbe:
+    """A person of the same collection whose faces are compared, all of them. `field` is as in Probe."""
+
+    person_id: str
+    field: str
+
+
+@dataclasses.dataclass(frozen=True)
 class BoundingBox:
     """The box of a face in pixels of the upright image; edges are inclusive and not clipped to the image."""
 
@@ -80,7 +88,7 @@ class Encoder(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Person:
-    """Somebody enrolled, with a count of their faces."""
+    """Somebody enrolled, with a count of their faces. One who is suspended matches no claim."""
 
     person_id: str
     display_name: str
@@ -88,6 +96,7 @@ class Person:
     create_time: datetime.datetime
     update_time: datetime.datetime
     attributes: Attributes = dataclasses.field(default_factory=Attributes)
+    suspended: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,7 +235,7 @@ class Verification:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """The distance of two faces and the decision."""
+    """The distance of two faces and the decision; of a person also the face that is the nearest."""
 
     match: bool
     distance: float
@@ -234,17 +243,23 @@ class Comparison:
     space: str
     quality_a: Quality | None = None
     quality_b: Quality | None = None
+    face_id_a: uuid.UUID | None = None
+    face_id_b: uuid.UUID | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A person whose nearest face is within the threshold; with attributes if they were asked for."""
+    """A person whose nearest face is within the threshold; with attributes if they were asked for.
+
+    `probe_face_id` is the face of the probe's person that the distance is from, if the probe is a person.
+    """
 
     person_id: str
     display_name: str
     distance: float
     face_id: uuid.UUID
     attributes: Attributes | None = None
+    probe_face_id: uuid.UUID | None = None
 
 
 @dataclasses.dataclass(frozen=True)

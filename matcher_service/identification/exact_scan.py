@@ -144,15 +144,16 @@ class Scan:
                 person_keys=probe.person_keys,
                 face_ids=probe.face_ids,
                 distances=probe.distances,
-                max_candidates=query.max_candidates,
+                max_rows=query.max_rows,
                 by_id=not query.scores,
             )
+        ignored = 0 if query.with_suspended else head["suspended_faces"]
         found = SearchResult(
             space=head["space"],
             threshold=probe.threshold,
             probe_found=probe.found,
             mode=SearchMode.EXACT,
-            faces=head["collection_faces"] if probe.wire is not None else 0,
+            faces=max(0, head["collection_faces"] - ignored) if probe.wire is not None else 0,
             candidates=candidates(rows),
             matched_persons=rows[0]["matched_persons"] if rows else 0,
             calibration_id=head["calibration_id"],

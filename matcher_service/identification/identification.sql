@@ -6,10 +6,11 @@
 -- :max_distance may be null; :space is the encoding's space or null; :try_seconds and :max_missing_seconds are as in
 -- `count_refusal`, and :match_tries is the cost of a match. wait_seconds is null if nothing is decided or counted. Primary
 -- keys of collection and person, face (person_key, content_id); face (face_id) for :face_id. OFFSET 0 keeps the planner
--- from computing the probe again for each face.
+-- from computing the probe again for each face. With a suspended person nothing is compared or counted.
 SELECT c.space,
        c.verify_threshold,
        p.person_key IS NOT NULL AS person_found,
+       coalesce(p.suspended, false) AS suspended,
        probe.encoding IS NOT NULL AS probe_found,
        coalesce(nearest.faces, 0) AS faces,
        nearest.face_id,
@@ -33,7 +34,7 @@ LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_i
 LEFT JOIN LATERAL (
     SELECT count(*) OVER () AS faces, f.face_id, f.encoding <-> probe.encoding AS distance
     FROM facerec.:"face" f
-    WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
+    WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND NOT p.suspended AND f.expire_time > now()
     ORDER BY distance, f.face_id
     LIMIT 1
 ) nearest ON true
@@ -43,10 +44,12 @@ WHERE c.collection_id = :collection_id;
 -- Several claims, whose failed tries are not counted. :person_ids are the claimed persons, :encodings the probes' vectors,
 -- concatenated, and :face_ids the id of a stored face for each claim that has one in place of a vector, else null. Returns
 -- a row per claim, in order. Primary keys of collection and person, face (person_key, content_id); face (face_id) for
--- :face_ids. OFFSET 0 keeps the planner from joining all claims at once, which reads whole tables while they are small.
+-- :face_ids. OFFSET 0 keeps the planner from joining all claims at once, which reads whole tables while they are small. With
+-- a suspended person nothing is compared.
 SELECT c.space,
        c.verify_threshold,
        p.person_key IS NOT NULL AS person_found,
+       coalesce(p.suspended, false) AS suspended,
        probe.encoding IS NOT NULL AS probe_found,
        coalesce(nearest.faces, 0) AS faces,
        nearest.face_id,
@@ -65,7 +68,7 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) probe
 LEFT JOIN LATERAL (
-    SELECT p.person_key
+    SELECT p.person_key, p.suspended
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id = claim.person_id
     OFFSET 0
@@ -73,7 +76,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT count(*) OVER () AS faces, f.face_id, f.encoding <-> probe.encoding AS distance
     FROM facerec.:"face" f
-    WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
+    WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND NOT p.suspended AND f.expire_time > now()
     ORDER BY distance, f.face_id
     LIMIT 1
 ) nearest ON true
@@ -96,9 +99,11 @@ WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :call
 -- Either :encoding or :face_id (of a stored face) is null; :max_distance may be null; :space is null without an encoding.
 -- :exact_only forbids the index. :max_scanned_faces is the largest collection to scan here, null for any. :lists_share and
 -- :acceptance_share reduce the lists read (index_effort) and the acceptance threshold. With a :labels_path, null for
--- everybody, only persons with such labels (PersonFilter.path) are taken into account. Returns one row per candidate,
--- nearest first, at most :max_candidates; with :by_id the first by person id of all within the threshold. Without a
--- candidate, one row with a null person. `matched_persons` counts the persons within the threshold, up to 101.
+-- everybody, only persons with such labels (PersonFilter.path) are taken into account; without :with_suspended only those
+-- who are not suspended; and not the person of :left_out_key, if that is not null. Returns one row per candidate, nearest
+-- first, at most :max_rows; with :by_id the first by person id of all within the threshold. Without a candidate, one row
+-- with a null person. `matched_persons` counts the persons within the threshold, up to 101; `faces` the faces compared but
+-- for those of suspended persons.
 --
 -- `search` is what was done: 'index'; 'scan'; 'scan_needed' if more than :max_scanned_faces faces must be scanned; 'none'
 -- if the probe has no encoding or one of another space. `accepted` is true of a scan, and of an index result whose
@@ -111,7 +116,7 @@ WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :call
 -- let parallel workers return their hits; a CASE skips the scan, since a WHERE would cost a step per row. by_mean and
 -- by_center: the indexes on half of the dimensions of means and of centers, of as many lists as `asked` sets for this
 -- statement before they are read. measured: face (person_key, content_id). Scan and index are each skipped unless needed.
--- Then person (person_key).
+-- Then person (person_key), and that of the suspended, person (person_key) WHERE suspended.
 WITH asked AS MATERIALIZED (
     SELECT c.space,
            c.calibration_id,
@@ -167,9 +172,16 @@ WITH asked AS MATERIALIZED (
     ) near
     ORDER BY distance
     LIMIT 10
+), proposed AS MATERIALIZED (
+    SELECT u.person_key, (
+               SELECT NOT :with_suspended::boolean
+               FROM facerec.:"person" p
+               WHERE p.collection_id = :collection_id AND p.person_key = u.person_key AND p.suspended
+           ) IS TRUE AS ignored
+    FROM (SELECT by_mean.person_key FROM by_mean UNION SELECT by_center.person_key FROM by_center) u
 ), measured AS MATERIALIZED (
-    SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
-    FROM (SELECT by_mean.person_key FROM by_mean UNION SELECT by_center.person_key FROM by_center) proposed
+    SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance, proposed.ignored
+    FROM proposed
     JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.person_key = proposed.person_key
     WHERE f.expire_time > now()
 ), within AS MATERIALIZED (
@@ -177,18 +189,28 @@ WITH asked AS MATERIALIZED (
     FROM (
         SELECT hit.person_key, hit.face_id, hit.distance FROM scanned, unnest((scanned.found).hits) AS hit
         UNION ALL
-        SELECT measured.* FROM measured WHERE measured.distance <= (SELECT threshold FROM asked)
+        SELECT measured.person_key, measured.face_id, measured.distance
+        FROM measured
+        WHERE measured.distance <= (SELECT threshold FROM asked)
     ) h
     ORDER BY h.person_key, h.distance, h.face_id
 ), nearest AS MATERIALIZED (
     SELECT within.*
     FROM within
-    WHERE :labels_path::jsonpath IS NULL
-       OR (
-           SELECT p.labels @@ :labels_path::jsonpath
-           FROM facerec.:"person" p
-           WHERE p.collection_id = :collection_id AND p.person_key = within.person_key
-       )
+    WHERE within.person_key IS DISTINCT FROM :left_out_key::bigint
+      AND (
+          SELECT NOT :with_suspended::boolean
+          FROM facerec.:"person" p
+          WHERE p.collection_id = :collection_id AND p.person_key = within.person_key AND p.suspended
+      ) IS NOT TRUE
+      AND (
+          :labels_path::jsonpath IS NULL
+          OR (
+              SELECT p.labels @@ :labels_path::jsonpath
+              FROM facerec.:"person" p
+              WHERE p.collection_id = :collection_id AND p.person_key = within.person_key
+          )
+      )
 )
 SELECT asked.space,
        asked.threshold,
@@ -202,7 +224,16 @@ SELECT asked.space,
        asked.search = 'index'
            AND ((SELECT count(*) FROM within) >= 50
                 OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 10) AS truncated,
-       coalesce((scanned.found).faces, 0) + (SELECT count(*) FROM measured) AS faces,
+       CASE
+           WHEN asked.search = 'scan' THEN (scanned.found).faces - (
+               SELECT count(*)
+               FROM facerec.:"face" f
+               WHERE f.collection_id = :collection_id AND f.person_key = ANY (ARRAY(
+                   SELECT p.person_key FROM facerec.:"person" p WHERE p.suspended AND NOT :with_suspended::boolean
+               ))
+           )
+           ELSE (SELECT count(*) FROM measured WHERE NOT measured.ignored)
+       END AS faces,
        (SELECT least(count(*), 101) FROM nearest) AS matched_persons,
        candidate.person_id,
        candidate.display_name,
@@ -215,7 +246,7 @@ LEFT JOIN LATERAL (
     FROM nearest JOIN facerec.:"person" p USING (person_key)
     WHERE p.collection_id = :collection_id
     ORDER BY CASE WHEN NOT :by_id::boolean THEN nearest.distance END, p.person_id
-    LIMIT :max_candidates
+    LIMIT :max_rows
 ) candidate ON true
 ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.person_id;
 
@@ -275,7 +306,7 @@ LEFT JOIN LATERAL (
     FROM nearest JOIN facerec.:"person" p USING (person_key)
     WHERE p.collection_id = :collection_id
     ORDER BY CASE WHEN NOT :by_id::boolean THEN nearest.distance END, p.person_id
-    LIMIT :max_candidates
+    LIMIT :max_rows
 ) candidate ON true
 ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.person_id;
 
@@ -337,12 +368,20 @@ LEFT JOIN nearest ON true;
 -- probes' vectors, concatenated. Returns a row per probe, in order: the stored face's vector, the probe's sketch while
 -- sketches are complete and kept by triggers, the collection, and the numbers of blocks to scan. The tables that it reads
 -- are not rewritten until the transaction ends, and its statements have generic plans, which saves each step some 0.4 ms.
--- Primary key of collection; face (face_id); all of rotation.
+-- suspended_faces counts the faces of the first 1,000 suspended persons. Primary key of collection; face (face_id); all of
+-- rotation; person (person_key) WHERE suspended, face (person_key, content_id).
 SELECT c.space,
        c.identify_threshold,
        c.calibration_id,
        CASE WHEN sketched.use THEN c.sketch_max_distance END AS sketch_max_distance,
        facerec.estimated_rows('face', :collection_id) AS collection_faces,
+       (
+           SELECT count(*)
+           FROM facerec.:"face" f
+           WHERE f.collection_id = :collection_id AND f.person_key = ANY (ARRAY(
+               SELECT p.person_key FROM facerec.:"person" p WHERE p.suspended LIMIT 1000
+           ))
+       ) AS suspended_faces,
        pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS face_blocks,
        pg_relation_size('facerec.:"sketch"') / current_setting('block_size')::bigint AS sketch_blocks,
        set_config('plan_cache_mode', 'force_generic_plan', true) AS plans,
@@ -376,11 +415,12 @@ ORDER BY probe.number;
 -- both null for an unused probe; without :first_row and :end_row all rows, with parallel workers if enabled. Returns a row
 -- per probe and person within the distance: the probe's number and the person's nearest face, of the :max_persons nearest
 -- persons, or where :by_ids is true for the probe of the first persons by id; of persons with the labels that
--- :labels_paths demands for the probe, if that is not null.
+-- :labels_paths demands for the probe, if that is not null; of those who are not suspended, unless :with_suspended has
+-- true for the probe; and not of the probe's person in :left_out_keys, if that is not null.
 --
 -- near: sequential scan of all faces, or TID range scan, which reads only these blocks. It is intended: the result is
 -- exact, and no index on vectors can give it. Comparing in the condition costs a quarter less than an aggregate that also
--- counts the faces. With :by_ids or :labels_paths person (person_key).
+-- counts the faces. Person (person_key) WHERE suspended; with :by_ids or :labels_paths person (person_key).
 WITH near AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding
     FROM facerec.:"face" f
@@ -415,12 +455,20 @@ WITH near AS MATERIALIZED (
                         CASE WHEN NOT (:by_ids::boolean[])[nearest.number] THEN nearest.distance END
            ) AS rank
     FROM nearest
-    WHERE (:labels_paths::text[])[nearest.number] IS NULL
-       OR (
-           SELECT p.labels @@ ((:labels_paths::text[])[nearest.number])::jsonpath
-           FROM facerec.:"person" p
-           WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
-       )
+    WHERE nearest.person_key IS DISTINCT FROM (:left_out_keys::bigint[])[nearest.number]
+      AND (
+          SELECT NOT (:with_suspended::boolean[])[nearest.number]
+          FROM facerec.:"person" p
+          WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key AND p.suspended
+      ) IS NOT TRUE
+      AND (
+          (:labels_paths::text[])[nearest.number] IS NULL
+          OR (
+              SELECT p.labels @@ ((:labels_paths::text[])[nearest.number])::jsonpath
+              FROM facerec.:"person" p
+              WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
+          )
+      )
 )
 SELECT ranked.number, ranked.person_key, ranked.face_id, ranked.distance
 FROM ranked
@@ -432,7 +480,7 @@ WHERE ranked.rank <= :max_persons::bigint;
 --
 -- near: sequential scan of all sketches, or TID range scan. The few persons that are left are looked up one by one (OFFSET
 -- 0): as a join, 16 probes cost five times as much. Sketches of probes are converted once, as scalar subqueries. Face
--- (person_key, content_id); with :by_ids or :labels_paths person (person_key).
+-- (person_key, content_id), person (person_key) WHERE suspended; with :by_ids or :labels_paths person (person_key).
 WITH near AS MATERIALIZED (
     SELECT s.person_key, s.sketch
     FROM facerec.:"sketch" s
@@ -481,19 +529,27 @@ WITH near AS MATERIALIZED (
                         CASE WHEN NOT (:by_ids::boolean[])[nearest.number] THEN nearest.distance END
            ) AS rank
     FROM nearest
-    WHERE (:labels_paths::text[])[nearest.number] IS NULL
-       OR (
-           SELECT p.labels @@ ((:labels_paths::text[])[nearest.number])::jsonpath
-           FROM facerec.:"person" p
-           WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
-       )
+    WHERE nearest.person_key IS DISTINCT FROM (:left_out_keys::bigint[])[nearest.number]
+      AND (
+          SELECT NOT (:with_suspended::boolean[])[nearest.number]
+          FROM facerec.:"person" p
+          WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key AND p.suspended
+      ) IS NOT TRUE
+      AND (
+          (:labels_paths::text[])[nearest.number] IS NULL
+          OR (
+              SELECT p.labels @@ ((:labels_paths::text[])[nearest.number])::jsonpath
+              FROM facerec.:"person" p
+              WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
+          )
+      )
 )
 SELECT ranked.number, ranked.person_key, ranked.face_id, ranked.distance
 FROM ranked
 WHERE ranked.rank <= :max_persons::bigint;
 
 -- name: read_hit_persons
--- :person_keys, :face_ids and :distances are the hits of all steps. Returns one row per candidate, nearest first or with
+-- :person_keys, :face_ids and :distances are the hits of all steps. Returns :max_rows candidates, nearest first or with
 -- :by_id by person id, and in each the number of persons, up to 101. Person (person_key).
 SELECT p.person_id, p.display_name, h.distance, h.face_id, least(count(*) OVER (), 101) AS matched_persons
 FROM (
@@ -503,7 +559,7 @@ FROM (
 ) h
 JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_key = h.person_key
 ORDER BY CASE WHEN NOT :by_id::boolean THEN h.distance END, p.person_id
-LIMIT :max_candidates;
+LIMIT :max_rows;
 
 -- name: read_attributes
 -- The labels and metadata of those of the people :person_ids who are still there. Primary key of person, one by one.
@@ -555,12 +611,83 @@ CROSS JOIN LATERAL (
 WHERE c.collection_id = :collection_id
 ORDER BY pair.number;
 
+-- name: read_probe_person
+-- The key of a person, null for nobody, and the ids of :max_faces of their faces at most. Primary keys of collection and
+-- person, face (person_key, content_id).
+SELECT p.person_key,
+       ARRAY(
+           SELECT f.face_id
+           FROM facerec.:"face" f
+           WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
+           LIMIT :max_faces
+       ) AS face_ids
+FROM facerec.collection c
+LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = :person_id
+WHERE c.collection_id = :collection_id;
+
+-- name: compare_persons
+-- The nearest faces of two sides, each given by a :person_id, of whom :max_faces faces at most are read, by the :face_id of
+-- a stored face, or by an :encoding; the other two are null. Primary keys of collection and person, face (person_key,
+-- content_id) and (face_id).
+WITH person AS MATERIALIZED (
+    SELECT i.side, p.person_key
+    FROM unnest(ARRAY['a', 'b'], ARRAY[:person_id_a::text, :person_id_b::text]) AS i(side, person_id)
+    CROSS JOIN LATERAL (
+        SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id OFFSET 0
+    ) p
+), held AS MATERIALIZED (
+    SELECT person.side, f.face_id, f.encoding
+    FROM person
+    CROSS JOIN LATERAL (
+        SELECT f.face_id, f.encoding
+        FROM facerec.:"face" f
+        WHERE f.collection_id = :collection_id AND f.person_key = person.person_key AND f.expire_time > now()
+        LIMIT :max_faces
+    ) f
+    UNION ALL
+    SELECT i.side, f.face_id, f.encoding
+    FROM unnest(ARRAY['a', 'b'], ARRAY[:face_id_a::uuid, :face_id_b::uuid]) AS i(side, face_id)
+    CROSS JOIN LATERAL (
+        SELECT f.face_id, f.encoding
+        FROM facerec.:"face" f
+        WHERE f.collection_id = :collection_id AND f.face_id = i.face_id AND f.expire_time > now()
+        OFFSET 0
+    ) f
+    UNION ALL
+    SELECT i.side, NULL, i.encoding
+    FROM unnest(ARRAY['a', 'b'], ARRAY[:encoding_a::vector, :encoding_b::vector]) AS i(side, encoding)
+    WHERE i.encoding IS NOT NULL
+)
+SELECT c.space,
+       c.verify_threshold,
+       EXISTS (SELECT FROM person WHERE side = 'a') AS person_found_a,
+       EXISTS (SELECT FROM person WHERE side = 'b') AS person_found_b,
+       (SELECT count(*) FROM held WHERE side = 'a') AS faces_a,
+       (SELECT count(*) FROM held WHERE side = 'b') AS faces_b,
+       nearest.distance,
+       nearest.face_id_a,
+       nearest.face_id_b
+FROM facerec.collection c
+LEFT JOIN LATERAL (
+    SELECT a.face_id AS face_id_a, b.face_id AS face_id_b, a.encoding <-> b.encoding AS distance
+    FROM held a CROSS JOIN held b
+    WHERE a.side = 'a' AND b.side = 'b'
+    ORDER BY distance, a.face_id, b.face_id
+    LIMIT 1
+) nearest ON true
+WHERE c.collection_id = :collection_id;
+
 -- name: draw_recall_samples
--- One face of each of at most :max_persons random people, to make samples of, with the mean and the number of the person's
--- faces; with :farthest only the twentieth of them with the faces farthest from their centers. Also run by `maintain`.
+-- One face of each of at most :max_persons random people who are not suspended, to make samples of, with the mean and the
+-- number of the person's faces; with :farthest only the twentieth of them with the faces farthest from their centers. Also
+-- run by `maintain`.
 -- Primary key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
-    SELECT p.person_key, p.centroid FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT :max_persons::bigint
+    SELECT p.person_key, p.centroid
+    FROM facerec.:"person" p
+    WHERE p.centroid IS NOT NULL AND NOT p.suspended
+    ORDER BY random()
+    LIMIT :max_persons::bigint
 ), picked_face AS MATERIALIZED (
     SELECT picked.person_key, picked.centroid, f.encoding, f.is_center
     FROM picked

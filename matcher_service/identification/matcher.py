@@ -10,15 +10,24 @@ from matcher_service.audit.decisions import DecisionLog
 from matcher_service.calibration.expected_false_positives import CalibrationCache
 from matcher_service.domain.attributes import PersonFilter
 from matcher_service.domain.concurrency import gather_or_cancel
-from matcher_service.domain.errors import FaceNotFound, PersonNotFound
-from matcher_service.domain.faces import Comparison, Encoder, Identification, Probe, Verification
+from matcher_service.domain.errors import FaceNotFound, PersonNotFound, PersonSuspended
+from matcher_service.domain.faces import (
+    Comparison,
+    Encoder,
+    Identification,
+    PersonProbe,
+    Probe,
+    Verification,
+)
+from matcher_service.identification.comparison import AnyProbe, Comparer
 from matcher_service.identification.failed_tries import MAX_COUNTED_PERSONS, FailedTries
+from matcher_service.identification.person_probes import by_probe, faces_of
 from matcher_service.identification.photos import (
+    PHOTOS_IN_FLIGHT,
     ResolvedProbe,
     check_space,
     every_face,
     single_face,
-    single_faces,
     stored_face_not_found,
 )
 from matcher_service.identification.query import Query, SearchResult, VerifyResult
@@ -53,6 +62,7 @@ class Matcher:
         self._decisions = decisions
         self._search = search
         self._encoder = encoder
+        self._comparer = Comparer(repository, encoder)
 
     async def verify(
         self,
@@ -68,12 +78,13 @@ class Matcher:
 
         A person whom `among` does not select is as one who is not enrolled.
 
-        Raises PersonNotFound, FaceNotFound, ModelMismatch, and TriesExhausted for callers whose tries are
-        counted.
+        Raises PersonNotFound, PersonSuspended, FaceNotFound, ModelMismatch, and TriesExhausted for callers
+        whose tries are counted.
         """
         face = await single_face(self._encoder, probe)
         if among:
-            keys, _ = await self._search.narrow(collection_id, PersonFilter(among.labels, (person_id,)))
+            claimed = PersonFilter(among.labels, (person_id,))
+            keys, _ = await self._search.narrow(collection_id, claimed, with_suspended=True)
             if not keys:
                 raise _not_found()
         per_day = call.failed_tries_per_day()
@@ -89,33 +100,21 @@ class Matcher:
         attributes = await self._repository.read_attributes(collection_id, [person_id])
         return dataclasses.replace(verification, attributes=attributes.get(person_id))
 
-    async def compare(self, collection_id: str, a: Probe, b: Probe, max_distance: float | None) -> Comparison:
-        """Measure the distance of two faces. Raises FaceNotFound, ModelMismatch."""
-        resolved_a, resolved_b = await single_faces(self._encoder, [a, b])
-        face_a, face_b = resolved_a.face, resolved_b.face
-        found = await self._repository.compare(collection_id, face_a, face_b)
-        check_space(face_a, a, found.space)
-        check_space(face_b, b, found.space)
-        if not found.a_found:
-            raise stored_face_not_found(a)
-        if found.distance is None:
-            raise stored_face_not_found(b)
-        threshold = found.threshold if max_distance is None else max_distance
-        match = found.distance <= threshold
-        self._decisions.add(collection_id, Action.COMPARE, None, match=match)
-        return Comparison(
-            match=match,
-            distance=found.distance,
-            threshold=threshold,
-            space=found.space,
-            quality_a=resolved_a.quality,
-            quality_b=resolved_b.quality,
-        )
+    async def compare(
+        self, collection_id: str, a: AnyProbe, b: AnyProbe, max_distance: float | None
+    ) -> Comparison:
+        """Measure the distance of two faces, or the nearest of persons' faces.
+
+        Raises FaceNotFound, ModelMismatch, PersonNotFound, and OptionInvalid for a person with many faces.
+        """
+        found = await self._comparer.compare(collection_id, a, b, max_distance)
+        self._decisions.add(collection_id, Action.COMPARE, None, match=found.match)
+        return found
 
     async def identify(
         self,
         collection_id: str,
-        probes: Sequence[Probe],
+        probes: Sequence[AnyProbe],
         *,
         max_distance: float | None,
         max_candidates: int = DEFAULT_MAX_CANDIDATES,
@@ -133,23 +132,25 @@ class Matcher:
         search depends only on which persons are within the threshold. Only the `chosen` people are searched;
         few of them are tried as by `verify` each.
 
-        There is one answer per probe, or with `all_faces` one per face of each photo. Several are searched at
-        once (SEARCHES_IN_FLIGHT), so that those that need an exact scan share it.
-        Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left, and
-        TriesExhausted for callers whose tries are counted. What is found has all that was committed
+        There is one answer per probe, or with `all_faces` one per face of each photo. A person is one probe
+        of all their faces, and not among the candidates. Several faces are searched for at once
+        (SEARCHES_IN_FLIGHT), so that those that need an exact scan share it.
+        Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left,
+        TriesExhausted for callers whose tries are counted, and of a person PersonNotFound, and OptionInvalid
+        for many faces. What is found has all that was committed
         `max_staleness` seconds before the search, None for 0. With it StoreUnavailable is raised if its audit
         event would find no room.
         """
         if max_staleness is not None:
             self._decisions.check_room()
-        resolved = await self._resolve(probes, all_faces, min_face_pixels)
+        resolved = await self._resolve(collection_id, probes, all_faces, min_face_pixels, max_staleness)
         found_in = collections.Counter(index for index, _ in resolved)
         call.charge(sum(max(1, found_in[index]) for index in range(len(probes))))
         person_keys, labels_path = await self._search.narrow(
             collection_id, chosen, max_staleness=max_staleness
         )
 
-        async def search(index: int, face: ResolvedProbe) -> Identification:
+        async def search(index: int, face: ResolvedProbe) -> Identification | None:
             query = Query(
                 collection_id,
                 face.face,
@@ -157,14 +158,16 @@ class Matcher:
                 max_candidates,
                 exact_only,
                 scores=scores,
-                person_keys=person_keys,
+                person_keys=person_keys and [key for key in person_keys if key != face.person_key],
                 labels_path=labels_path,
                 max_staleness=max_staleness,
+                left_out_key=face.person_key,
             )
             return await self._identify(query, probes[index], face, index)
 
         searches = (search(index, face) for index, face in resolved)
-        answers = await gather_or_cancel(searches, limit=SEARCHES_IN_FLIGHT)
+        found = await gather_or_cancel(searches, limit=SEARCHES_IN_FLIGHT)
+        answers = by_probe(probes, resolved, found, max_candidates)
         for answer in answers:
             first = answer.candidates[0].person_id if answer.candidates else None
             self._decisions.add(collection_id, Action.IDENTIFY, first, match=first is not None)
@@ -176,11 +179,15 @@ class Matcher:
         return [], threshold if max_distance is None else max_distance, space
 
     async def _identify(
-        self, query: Query, probe: Probe, face: ResolvedProbe, probe_index: int
-    ) -> Identification:
+        self, query: Query, probe: AnyProbe, face: ResolvedProbe, probe_index: int
+    ) -> Identification | None:
+        """Search for a face; None for one of a person that was erased meanwhile."""
         found = await self._decide(query)
-        check_space(face.face, probe, found.space)
+        if isinstance(probe, Probe):
+            check_space(face.face, probe, found.space)
         if not found.probe_found:
+            if isinstance(probe, PersonProbe):
+                return None
             raise stored_face_not_found(probe)
         return Identification(
             probe_index=probe_index,
@@ -228,16 +235,24 @@ class Matcher:
         return complete
 
     async def _resolve(
-        self, probes: Sequence[Probe], all_faces: bool, min_face_pixels: int
+        self,
+        collection_id: str,
+        probes: Sequence[AnyProbe],
+        all_faces: bool,
+        min_face_pixels: int,
+        max_staleness: float | None,
     ) -> list[tuple[int, ResolvedProbe]]:
-        """Every face to search for, with its probe's index."""
-        if not all_faces:
-            return list(enumerate(await single_faces(self._encoder, probes)))
-        return [
-            (index, face)
-            for index, probe in enumerate(probes)
-            for face in await every_face(self._encoder, probe, min_face_pixels)
-        ]
+        """Every face to search for, with its probe's index; the first invalid probe raises its error."""
+
+        async def faces(probe: AnyProbe) -> list[ResolvedProbe]:
+            if isinstance(probe, PersonProbe):
+                return await faces_of(self._repository, collection_id, probe, max_staleness)
+            if all_faces:
+                return await every_face(self._encoder, probe, min_face_pixels)
+            return [await single_face(self._encoder, probe)]
+
+        found = await gather_or_cancel(map(faces, probes), limit=1 if all_faces else PHOTOS_IN_FLIGHT)
+        return [(index, face) for index, every in enumerate(found) for face in every]
 
 
 def _not_found() -> PersonNotFound:
@@ -247,10 +262,18 @@ def _not_found() -> PersonNotFound:
 def _verification(
     found: VerifyResult, probe: Probe, face: ResolvedProbe, max_distance: float | None
 ) -> Verification:
-    """Decide from the statement's result. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
+    """Decide from the statement's result.
+
+    Raises PersonNotFound, PersonSuspended, FaceNotFound, ModelMismatch.
+    """
     check_space(face.face, probe, found.space)
     if not found.person_found:
         raise _not_found()
+    if found.suspended:
+        raise PersonSuspended(
+            "the person is suspended and matches no claim: have the person resumed (UpdatePerson)",
+            field="person_id",
+        )
     if not found.probe_found:
         raise stored_face_not_found(probe)
     if found.face_id is None or found.distance is None:

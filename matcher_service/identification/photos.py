@@ -14,11 +14,15 @@ PHOTOS_IN_FLIGHT = 4  # of one call: enough to keep a few cores of the encoder b
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedProbe:
-    """A face to compare: a stored face's id or an encoding; from a photo also its box and quality."""
+    """A face to compare: a stored face's id or an encoding; from a photo also its box and quality.
+
+    `person_key` is that of the person whose faces are the probe; None for a probe of one face.
+    """
 
     face: Encoding | uuid.UUID
     box: BoundingBox | None = None
     quality: Quality | None = None
+    person_key: int | None = None
 
 
 async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:

@@ -25,7 +25,9 @@ class Query:
     `Database.index_session`.
 
     With `person_keys` only the faces of these people are searched; with a `labels_path` (PersonFilter.path)
-    only people whose labels it selects are candidates.
+    only people whose labels it selects are candidates. Suspended people are none, unless `with_suspended`,
+    and neither is the person of `left_out_key`, one of whose faces this is: then the result has all
+    candidates that are counted, and not `max_candidates`.
     """
 
     collection_id: str
@@ -37,6 +39,13 @@ class Query:
     person_keys: Sequence[int] | None = None
     labels_path: str | None = None
     max_staleness: float | None = None
+    with_suspended: bool = False
+    left_out_key: int | None = None
+
+    @property
+    def max_rows(self) -> int:
+        """How many candidates the result has at most."""
+        return self.max_candidates if self.left_out_key is None else COUNTED_PERSONS
 
     @property
     def space(self) -> str | None:
@@ -96,7 +105,8 @@ class CountedTry:
 
 @dataclasses.dataclass(frozen=True)
 class VerifyResult:
-    """The result of the verify statement; `face_id` and `distance` are None without a face or a probe.
+    """The result of the verify statement; `face_id` and `distance` are None without a face or a probe, and if
+    the person is suspended.
 
     `wait_seconds` is not 0 if no failed try is left; then nothing else of it may be answered.
     """
@@ -109,6 +119,7 @@ class VerifyResult:
     face_id: uuid.UUID | None
     distance: float | None
     wait_seconds: float = 0.0
+    suspended: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +130,26 @@ class CompareResult:
     threshold: float
     a_found: bool
     b_found: bool
+    distance: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparedSide:
+    """What was read of a side of a comparison; `face_id` is the nearest of the `faces` that were compared."""
+
+    person_found: bool
+    faces: int
+    face_id: uuid.UUID | None
+
+
+@dataclasses.dataclass(frozen=True)
+class PersonsCompareResult:
+    """The result of the statement that compares persons; `distance` is None if a side has no face."""
+
+    space: str
+    threshold: float
+    a: ComparedSide
+    b: ComparedSide
     distance: float | None
 
 

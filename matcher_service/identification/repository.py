@@ -2,13 +2,15 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from matcher_service.domain.attributes import Attributes
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.query import (
+    ComparedSide,
     CompareResult,
     CountedTry,
+    PersonsCompareResult,
     Query,
     SearchResult,
     VerifyResult,
@@ -24,6 +26,8 @@ from matcher_service.postgres.vectors import MAX_VECTORS
 
 MAX_CLAIMS = MAX_PAIRS = MAX_VECTORS  # of a statement, which takes its vectors in one
 Pair: TypeAlias = tuple[Encoding | uuid.UUID, Encoding | uuid.UUID]
+Side: TypeAlias = Encoding | uuid.UUID | str
+"""A face, or the id of a person."""
 
 
 class NoTryLeft(Exception):
@@ -132,6 +136,35 @@ class DecisionRepository:
         ]
 
     @retried_on_schema_change
+    async def compare_persons(
+        self, collection_id: str, a: Side, b: Side, *, max_faces: int
+    ) -> PersonsCompareResult:
+        """Measure the nearest faces of two sides: a person's, by their id, of whom `max_faces` faces at most
+        are read, or a face.
+        """
+        async with self._database.session(collection_id) as session:
+            row = await session.required_row(
+                "compare_persons", max_faces=max_faces, **_side_values(a, "_a"), **_side_values(b, "_b")
+            )
+        side_a, side_b = (
+            ComparedSide(row[f"person_found_{side}"], row[f"faces_{side}"], row[f"face_id_{side}"])
+            for side in "ab"
+        )
+        return PersonsCompareResult(row["space"], row["verify_threshold"], side_a, side_b, row["distance"])
+
+    @retried_on_schema_change
+    async def read_probe_person(
+        self, collection_id: str, person_id: str, *, max_faces: int, max_staleness: float | None
+    ) -> tuple[int | None, list[uuid.UUID]]:
+        """Read a person's key, None for nobody, and the ids of `max_faces` faces at most.
+
+        `max_staleness` is as in `Database.index_session`.
+        """
+        async with self._database.index_session(collection_id, max_staleness=max_staleness) as session:
+            row = await session.required_row("read_probe_person", person_id=person_id, max_faces=max_faces)
+        return row["person_key"], row["face_ids"]
+
+    @retried_on_schema_change
     async def read_attributes(
         self, collection_id: str, person_ids: Sequence[str], *, max_staleness: float | None = None
     ) -> dict[str, Attributes]:
@@ -187,4 +220,11 @@ def _verify_result(row: Row, wait_seconds: float = 0.0) -> VerifyResult:
         face_id=row["face_id"],
         distance=row["distance"],
         wait_seconds=wait_seconds,
+        suspended=row["suspended"],
     )
+
+
+def _side_values(side: Side, suffix: str) -> dict[str, Any]:
+    if isinstance(side, str):
+        return {f"person_id{suffix}": side, f"face_id{suffix}": None, f"encoding{suffix}": None}
+    return {f"person_id{suffix}": None, **face_values(side, suffix)}

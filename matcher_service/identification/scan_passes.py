@@ -94,8 +94,13 @@ class Pass:
         given = [probe.values(by_sketch=self.by_sketch) if probe else {} for probe in padded]
         values = {f"{name}_{n}": each.get(name) for name in given[0] for n, each in enumerate(given, 1)}
         by_ids = [probe is not None and not probe.query.scores for probe in padded]
-        paths = [probe.query.labels_path if probe else None for probe in padded]
-        shared = {"by_ids": by_ids, "labels_paths": paths, "max_persons": COUNTED_PERSONS}
+        shared = {
+            "by_ids": by_ids,
+            "labels_paths": [probe.query.labels_path if probe else None for probe in padded],
+            "with_suspended": [probe is not None and probe.query.with_suspended for probe in padded],
+            "left_out_keys": [probe.query.left_out_key if probe else None for probe in padded],
+            "max_persons": COUNTED_PERSONS,
+        }
         return {"probes": count, **shared, **values}
 
 

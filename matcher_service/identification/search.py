@@ -49,7 +49,8 @@ class Search:
     the threshold, or 10 faces that are centers, there may be more.
 
     Of a filter the selected people are counted first, up to a limit (`narrow`): few of them are all compared,
-    and among more the search is the same, with the others dropped before any result is accepted.
+    and among more the search is the same, with the others dropped before any result is accepted. So are
+    suspended people, whom a query without `with_suspended` does not find.
     """
 
     def __init__(self, database: Database, scanner: ExactScanner, *, scan_apart_above_faces: int) -> None:
@@ -59,11 +60,16 @@ class Search:
 
     @retried_on_schema_change
     async def narrow(
-        self, collection_id: str, chosen: PersonFilter, *, max_staleness: float | None = None
+        self,
+        collection_id: str,
+        chosen: PersonFilter,
+        *,
+        max_staleness: float | None = None,
+        with_suspended: bool = False,
     ) -> tuple[list[int] | None, str | None]:
         """The keys of the people whom a filter selects, or if its labels select more than MAX_LOOKED_UP None
-        and their path: the `person_keys` and `labels_path` of a query. `max_staleness` is as in
-        `Database.index_session`.
+        and their path: the `person_keys` and `labels_path` of a query. Suspended people are left out, unless
+        `with_suspended`. `max_staleness` is as in `Database.index_session`.
 
         Raises StoreUnavailable, Overloaded, CollectionNotFound.
         """
@@ -72,7 +78,9 @@ class Search:
         if not all(chosen.labels.values()):  # none of the values asked for may be found by the caller
             return [], None
         async with self._database.index_session(collection_id, max_staleness=max_staleness) as session:
-            keys = await select_persons(session, chosen.conditions, MAX_LOOKED_UP)
+            state = None if with_suspended else False
+            conditions = dataclasses.replace(chosen, suspended=state).conditions
+            keys = await select_persons(session, conditions, MAX_LOOKED_UP)
         return (None, chosen.path) if keys is None else (keys, None)
 
     async def decide(self, query: Query) -> SearchResult:
@@ -145,7 +153,7 @@ class Search:
                 **face_values(query.face),
                 person_keys=person_keys,
                 max_distance=query.max_distance,
-                max_candidates=query.max_candidates,
+                max_rows=query.max_rows,
                 space=query.space,
                 by_id=not query.scores,
             )
@@ -163,6 +171,7 @@ class Search:
                 **face_values(query.face),
                 max_distance=query.max_distance,
                 max_candidates=query.max_candidates,
+                max_rows=query.max_rows,
                 space=query.space,
                 exact_only=query.exact_only,
                 max_scanned_faces=self._scan_apart_above_faces,
@@ -170,5 +179,7 @@ class Search:
                 acceptance_share=acceptance_share,
                 by_id=not query.scores,
                 labels_path=query.labels_path,
+                with_suspended=query.with_suspended,
+                left_out_key=query.left_out_key,
             )
         return query_result(rows[0], candidates([row for row in rows if row["person_id"] is not None]))

@@ -59,6 +59,7 @@ class EnrollmentChecks:
         without: Sequence[uuid.UUID] = (),
     ) -> OthersCheck | None:
         """Search for another person within the duplicate threshold, and compare with the person's own faces.
+        Suspended people are found too: they are not to be enrolled anew under another id.
 
         Returns the nearest with `scores`, else the first by person id. The person's own faces `without` are
         left out. Returns None without a search if the policies need none, or if a caller without scores may
@@ -82,7 +83,7 @@ class EnrollmentChecks:
         scores: bool,
         without: Sequence[uuid.UUID] = (),
     ) -> OthersCheck:
-        query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores)
+        query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores, with_suspended=True)
         found = await (
             self._search.search_exactly(query) if policy.refuses else self._search.search_index(query)
         )

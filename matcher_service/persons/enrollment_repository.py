@@ -232,6 +232,7 @@ def _enrollment(rows: list[Row], person_id: str, space: str, created: bool) -> E
         last["create_time"],
         last["update_time"],
         Attributes.of(last["labels"], last["metadata"]),
+        last["suspended"],
     )
     faces = [
         EnrolledFace(

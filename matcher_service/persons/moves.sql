@@ -12,7 +12,7 @@ RETURNING person_key;
 -- name: lock_moved_persons
 -- Locks the target and the owners of the faces, in the order of their ids by code points, until the transaction ends. A row
 -- for each. Face (face_id), person (person_key), primary key of person.
-SELECT p.person_id, p.person_key, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
+SELECT p.person_id, p.person_key, p.suspended, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id
   AND (p.person_id = :target_id OR p.person_key = ANY (ARRAY(
@@ -93,6 +93,10 @@ SELECT (SELECT count(*) FROM moved) AS moved,
        ) AS faces,
        (SELECT count(*) FROM changed) AS persons;
 
+-- name: suspend_person
+-- :person_key is of a locked person. Person (person_key).
+UPDATE facerec.:"person" SET suspended = true WHERE collection_id = :collection_id AND person_key = :person_key;
+
 -- name: delete_placeholder
 -- Removes the row that add_person added. Person (person_key).
 DELETE FROM facerec.:"person" WHERE collection_id = :collection_id AND person_key = :person_key;
@@ -105,13 +109,13 @@ SET person_id = :person_id,
     kept_tag = coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)),
     update_time = clock_timestamp()
 WHERE p.collection_id = :collection_id AND p.person_key = :person_key
-RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.kept_tag AS person_tag,
+RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.suspended, p.kept_tag AS person_tag,
           (SELECT count(*) FROM facerec.:"face" f
            WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()) AS faces;
 
 -- name: get_persons
 -- One row for each person asked for who exists. Primary keys of collection and person, face (person_key, content_id).
-SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata,
+SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.suspended,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c

@@ -20,13 +20,17 @@ async def move_faces(
 ) -> Move:
     """Move faces of any persons to one, who is added if new: all of them, or none.
 
-    Faces that the target has stay theirs. Raises StoredFaceNotFound for the first that does not exist,
-    PersonFull, CollectionNotFound, StoreUnavailable, Overloaded.
+    Faces that the target has stay theirs. A target that is added is suspended if an owner of the faces is, so
+    that nobody is resumed by a move. Raises StoredFaceNotFound for the first that does not exist, PersonFull,
+    CollectionNotFound, StoreUnavailable, Overloaded.
     """
     async with repository.database.transaction(collection_id) as session:
         created, persons, owners = await _lock(session, face_ids, target_id)
         target_key = persons[target_id]["person_key"]
         keys = [person["person_key"] for person in persons.values()]
+        suspends = created and any(person["suspended"] for person in persons.values())
+        if suspends:
+            await session.execute("suspend_person", person_key=target_key)
         row = await session.required_row(
             "move_faces", face_ids=face_ids, target_key=target_key, person_keys=keys
         )
@@ -34,7 +38,8 @@ async def move_faces(
             raise PersonFull(repository.max_faces_per_person, field="target_person_id")
         if row["persons"]:
             await session.execute("outdate_duplicate_searches")
-            await _append_events(session, persons, owners, target_id)
+            details = {"changed": "suspended", "suspended": "true"} if suspends else {}
+            await _append_events(session, persons, owners, target_id, details)
         person = person_of(await session.required_row("get_person", person_id=target_id))
     assert person is not None
     return Move(person, created, row["moved"], row["copies"])
@@ -72,7 +77,11 @@ def _check_found(face_ids: Sequence[uuid.UUID], owners: dict[uuid.UUID, int]) ->
 
 
 async def _append_events(
-    session: Session, persons: dict[str, Row], owners: dict[uuid.UUID, int], target_id: str
+    session: Session,
+    persons: dict[str, Row],
+    owners: dict[uuid.UUID, int],
+    target_id: str,
+    target_details: dict[str, str],
 ) -> None:
     """Append an event for the target and one for each person who gave faces away."""
     target = persons[target_id]
@@ -83,7 +92,7 @@ async def _append_events(
         details = {"target_person_tag": target["person_tag"].hex()}
         faces = given[person["person_key"]]
         await append_event(session, Change(Action.MOVE_FACES, person["person_tag"], 1, faces, details))
-    change = Change(Action.MOVE_FACES, target["person_tag"], 1 + len(givers), given.total())
+    change = Change(Action.MOVE_FACES, target["person_tag"], 1 + len(givers), given.total(), target_details)
     await append_event(session, change)
 
 

@@ -150,6 +150,7 @@ WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::big
 WITH owner AS MATERIALIZED (
     SELECT p.person_key,
            p.create_time,
+           p.suspended,
            coalesce(:display_name::text, p.display_name) AS display_name,
            p.labels || :labels::jsonb AS labels,
            nullif(coalesce(:metadata::text, p.metadata::text), '')::json AS metadata
@@ -239,6 +240,7 @@ SELECT item.content_id,
        owner.display_name,
        owner.labels,
        owner.metadata,
+       owner.suspended,
        p.display_name <> owner.display_name AS renamed,
        p.labels <> owner.labels AS relabeled,
        p.metadata::text IS DISTINCT FROM owner.metadata::text AS new_metadata,
@@ -322,7 +324,7 @@ RETURNING true;
 
 -- name: get_person
 -- Primary keys of collection and person, face (person_key, content_id).
-SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata,
+SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.suspended,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c
@@ -331,14 +333,18 @@ WHERE c.collection_id = :collection_id;
 
 -- name: select_persons
 -- The keys of :max_persons people at most of those with one of the ids :person_ids, labels as :labels_path demands
--- (PersonFilter.path), and a name that begins with :name_prefix. Run without what is not asked for. Primary key of person,
--- the index on labels, or person (display_name) between the first and the last possible name, of 256 characters.
+-- (PersonFilter.path), and a name that begins with :name_prefix; of the suspended with :only_suspended, of the others with
+-- :only_active, both true if they are there. Run without what is not asked for. Primary key of person, the index on labels,
+-- person (display_name) between the first and the last possible name, of 256 characters, or person (person_key) WHERE
+-- suspended.
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id
   AND p.person_id = ANY (:person_ids::text[])
   AND p.labels <> '{}' AND p.labels @@ :labels_path::jsonpath
   AND p.display_name <> '' AND p.display_name ~>=~ :name_prefix AND p.display_name ~<=~ (:name_prefix || repeat(chr(1114111), 256))
+  AND p.suspended AND :only_suspended::boolean
+  AND NOT p.suspended AND :only_active::boolean
 LIMIT :max_persons::bigint;
 
 -- name: list_persons
@@ -352,7 +358,7 @@ LIMIT :max_persons::bigint;
 WITH page AS MATERIALIZED (
     SELECT p.*
     FROM (
-        SELECT q.person_id, q.display_name, q.create_time, q.update_time, q.person_key, q.labels, q.metadata
+        SELECT q.person_id, q.display_name, q.create_time, q.update_time, q.person_key, q.labels, q.metadata, q.suspended
         FROM facerec.:"person" q
         WHERE q.collection_id = :collection_id AND q.person_id > :after_person_id AND q.person_id >= :prefix
           AND q.person_id <= :prefix || repeat(chr(1114111), 128)
@@ -363,6 +369,8 @@ WITH page AS MATERIALIZED (
     WHERE true
       AND p.labels @@ :labels_path::jsonpath
       AND starts_with(p.display_name, :name_prefix)
+      AND p.suspended AND :only_suspended::boolean
+      AND NOT p.suspended AND :only_active::boolean
     LIMIT :max_rows::bigint
 ), sized AS MATERIALIZED (
     SELECT page.person_id,
@@ -386,7 +394,7 @@ ORDER BY p.person_id;
 -- name: begin_person_export
 -- As get_person, with the person's key and tag. Primary keys of collection and person, face (person_key,
 -- content_id).
-SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.person_key, c.space,
+SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.suspended, p.person_key, c.space,
        coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
@@ -407,33 +415,40 @@ ORDER BY f.create_time, f.face_id
 LIMIT :max_rows;
 
 -- name: update_person
--- Changes a locked person. :display_name may be null. The labels :labels are set after those of :removed_labels, or with
--- :replaces_labels all, were removed; :metadata is null to keep it and '' to remove it. Primary key of person; face
--- (person_key, content_id).
+-- Changes a locked person. :display_name and :suspended may be null. The labels :labels are set after those of
+-- :removed_labels, or with :replaces_labels all, were removed; :metadata is null to keep it and '' to remove it. Primary key
+-- of person; face (person_key, content_id).
 WITH old AS MATERIALIZED (
-    SELECT p.person_key, p.display_name, p.labels, p.metadata
+    SELECT p.person_key, p.display_name, p.labels, p.metadata, p.suspended
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id = :person_id
 ), new AS MATERIALIZED (
     SELECT coalesce(:display_name::text, old.display_name) AS display_name,
            CASE WHEN :replaces_labels::boolean THEN '{}' ELSE old.labels - :removed_labels::text[] END || :labels::jsonb AS labels,
-           nullif(coalesce(:metadata::text, old.metadata::text), '')::json AS metadata
+           nullif(coalesce(:metadata::text, old.metadata::text), '')::json AS metadata,
+           coalesce(:suspended::boolean, old.suspended) AS suspended
     FROM old
 ), difference AS MATERIALIZED (
     SELECT old.display_name <> new.display_name AS renamed,
            old.labels <> new.labels AS relabeled,
-           old.metadata::text IS DISTINCT FROM new.metadata::text AS new_metadata
+           old.metadata::text IS DISTINCT FROM new.metadata::text AS new_metadata,
+           old.suspended <> new.suspended AS suspended_or_resumed
     FROM old, new
 ), changed AS (
     UPDATE facerec.:"person" p
     SET display_name = new.display_name,
         labels = new.labels,
         metadata = new.metadata,
-        update_time = CASE WHEN renamed OR relabeled OR new_metadata THEN clock_timestamp() ELSE p.update_time END
+        suspended = new.suspended,
+        update_time = CASE
+            WHEN renamed OR relabeled OR new_metadata OR suspended_or_resumed THEN clock_timestamp()
+            ELSE p.update_time
+        END
     FROM new, difference
     WHERE p.collection_id = :collection_id AND p.person_id = :person_id
-    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.person_key,
-              coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag, renamed, relabeled, new_metadata
+    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.suspended, p.person_key,
+              coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag,
+              renamed, relabeled, new_metadata, suspended_or_resumed
 )
 SELECT changed.*,
        (SELECT count(*) FROM facerec.:"face" f
@@ -605,7 +620,7 @@ WHERE c.collection_id = :collection_id;
 -- Locks both persons, always in the order of their ids by code points, until the transaction ends. One row if the
 -- collection exists. Primary keys of collection and person.
 WITH locked AS MATERIALIZED (
-    SELECT p.person_id, p.person_key, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
+    SELECT p.person_id, p.person_key, p.suspended, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id IN (:source_id, :target_id)
     ORDER BY p.person_id
@@ -614,14 +629,16 @@ WITH locked AS MATERIALIZED (
 SELECT source.person_key AS source_key,
        source.person_tag AS source_tag,
        target.person_key AS target_key,
-       target.person_tag AS target_tag
+       target.person_tag AS target_tag,
+       source.suspended AND NOT target.suspended AS suspends
 FROM facerec.collection c
 LEFT JOIN locked source ON source.person_id = :source_id
 LEFT JOIN locked target ON target.person_id = :target_id
 WHERE c.collection_id = :collection_id;
 
 -- name: merge_persons
--- Faces that both persons have are kept once. Face (person_key, content_id), person (person_key).
+-- Faces that both persons have are kept once; with :suspends the target is suspended. Face (person_key, content_id), person
+-- (person_key).
 WITH in_both AS MATERIALIZED (
     SELECT f.face_id
     FROM facerec.:"face" f
@@ -660,9 +677,11 @@ WITH in_both AS MATERIALIZED (
     SELECT :collection_id, 1, (SELECT count(*) FROM in_both)
 ), changed AS (
     UPDATE facerec.:"person" p
-    SET update_time = clock_timestamp(), centroid = (SELECT recomputed.centroid FROM recomputed)
+    SET update_time = clock_timestamp(),
+        centroid = (SELECT recomputed.centroid FROM recomputed),
+        suspended = p.suspended OR :suspends::boolean
     WHERE p.collection_id = :collection_id AND p.person_key = :target_key
-    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata
+    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.suspended
 )
 SELECT changed.*,
        ARRAY(SELECT face_id FROM moved ORDER BY face_id) AS moved,

@@ -17,7 +17,7 @@ LISTED_BY_KEY = (
     5000  # of more people than that some are met soon in the order of ids; up to it keys are sorted
 )
 PAGE_ATTRIBUTE_BYTES = 2 * 1024 * 1024
-LIST_CONDITIONS = frozenset({"person_keys", "labels_path", "name_prefix"})
+LIST_CONDITIONS = frozenset({"person_keys", "labels_path", "name_prefix", "only_suspended", "only_active"})
 NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)  # the driver's form of infinity
 
 
@@ -72,12 +72,15 @@ class PersonRepository:
                 display_name=change.display_name,
                 removed_labels=attributes.removed,
                 replaces_labels=attributes.replaces_labels,
+                suspended=attributes.suspended,
                 **attributes.values,
             )
             if row["person_id"] is not None:
                 check_count(len(Attributes.of(row["labels"], row["metadata"]).labels), "labels")
                 changed = changed_fields(row)
                 details = {"changed": changed} if changed else {}
+                if row["suspended_or_resumed"]:
+                    details["suspended"] = str(row["suspended"]).lower()
                 event = Change(Action.UPDATE_PERSON, row["person_tag"], persons=1, details=details)
                 await append_event(session, event)
         return person_of(row)
@@ -106,7 +109,7 @@ class PersonRepository:
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
         """Move the source's faces to the target; returns the id of a person that does not exist instead.
 
-        Raises PersonFull.
+        The target is suspended if either is: whoever is under one id is under the other. Raises PersonFull.
         """
         async with self.database.transaction(collection_id) as session:
             locked = await session.required_row(
@@ -122,11 +125,15 @@ class PersonRepository:
             await delete_expired(session, [source_id, target_id] if lasts else [source_id])
             if await session.value("count_merged", person_keys=keys) > self.max_faces_per_person:
                 raise PersonFull(self.max_faces_per_person, field="target_person_id")
-            row = await session.required_row("merge_persons", source_key=keys[0], target_key=keys[1])
+            row = await session.required_row(
+                "merge_persons", source_key=keys[0], target_key=keys[1], suspends=locked["suspends"]
+            )
             # An enrollment in progress for the source would recreate it, and its search ignored faces now the
             # target's.
             await session.execute("outdate_duplicate_searches")
             details = {"source_person_tag": locked["source_tag"].hex()}
+            if locked["suspends"]:
+                details |= {"changed": "suspended", "suspended": "true"}
             change = Change(Action.MERGE_PERSONS, locked["target_tag"], 2, len(row["moved"]), details)
             await append_event(session, change)
         person = person_of(row)
@@ -257,10 +264,16 @@ def person_of(row: Row) -> Person | None:
         row["create_time"],
         row["update_time"],
         Attributes.of(row["labels"], row["metadata"]),
+        row["suspended"],
     )
 
 
 def changed_fields(row: Row) -> str:
     """The fields of a person that a statement changed, as audit events name them."""
-    changed = {"display_name": row["renamed"], "labels": row["relabeled"], "metadata": row["new_metadata"]}
+    changed = {
+        "display_name": row["renamed"],
+        "labels": row["relabeled"],
+        "metadata": row["new_metadata"],
+        "suspended": row.get("suspended_or_resumed"),
+    }
     return ", ".join(name for name, changes in changed.items() if changes)

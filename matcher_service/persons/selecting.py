@@ -1,11 +1,13 @@
-"""Selects people by ids, labels and names, up to a limit."""
+"""Selects people by ids, labels, names, and whether they are suspended, up to a limit."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from matcher_service.postgres.session import Session
 
-SELECT_CONDITIONS: Final = frozenset({"person_ids", "labels_path", "name_prefix"})
+SELECT_CONDITIONS: Final = frozenset(
+    {"person_ids", "labels_path", "name_prefix", "only_suspended", "only_active"}
+)
 
 
 async def select_persons(session: Session, conditions: Mapping[str, Any], limit: int) -> list[int] | None:

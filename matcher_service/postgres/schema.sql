@@ -571,6 +571,7 @@ CREATE TABLE facerec.person (
     kept_tag bytea,
     labels jsonb DEFAULT '{}'::jsonb NOT NULL,
     metadata json,
+    suspended boolean DEFAULT false NOT NULL,
     CONSTRAINT person_in_partition CHECK (false) NO INHERIT
 );
 ALTER TABLE ONLY facerec.person ALTER COLUMN centroid SET STATISTICS 0;
@@ -583,6 +584,7 @@ ALTER TABLE ONLY facerec.person ALTER COLUMN audit_key SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN kept_tag SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN labels SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN metadata SET STATISTICS 0;
+ALTER TABLE ONLY facerec.person ALTER COLUMN suspended SET STATISTICS 0;
 
 CREATE TABLE facerec.recent_enrollment (
     collection_id text NOT NULL COLLATE pg_catalog."C",
@@ -695,6 +697,8 @@ CREATE INDEX face_external_ref_create_time_face_id_idx ON facerec.face USING btr
 CREATE INDEX person_display_name_idx ON facerec.person USING btree (display_name text_pattern_ops) WHERE (display_name <> ''::text);
 
 CREATE INDEX person_labels_idx ON facerec.person USING gin (labels jsonb_path_ops) WITH (fastupdate=off) WHERE (labels <> '{}'::jsonb);
+
+CREATE INDEX person_person_key_idx ON facerec.person USING btree (person_key) WHERE suspended;
 
 CREATE INDEX sketch_null ON facerec.sketch USING btree (person_key) WHERE (sketch IS NULL);
 

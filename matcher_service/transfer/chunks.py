@@ -101,10 +101,12 @@ class Checked:
         merged: dict[str, AttributeChange] = {}
         for index, person_id in zip(self.indexes, self.person_ids, strict=True):
             given = chunk.attributes[index]
-            if isinstance(given, AttributeChange) and (given.labels or given.metadata):
+            if isinstance(given, AttributeChange) and given != AttributeChange():
                 before = merged.get(person_id, AttributeChange())
                 merged[person_id] = AttributeChange(
-                    {**before.labels, **given.labels}, metadata=given.metadata or before.metadata
+                    {**before.labels, **given.labels},
+                    metadata=given.metadata or before.metadata,
+                    suspended=before.suspended if given.suspended is None else given.suspended,
                 )
         return merged
 

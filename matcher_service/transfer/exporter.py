@@ -155,7 +155,7 @@ def _attributes(row: Row) -> AttributeChange:
     if row["labels"] is None:  # not the person's first face
         return AttributeChange()
     found = Attributes.of(row["labels"], row["metadata"])
-    return AttributeChange(found.labels, metadata=found.metadata)
+    return AttributeChange(found.labels, metadata=found.metadata, suspended=row["suspended"] or None)
 
 
 def _chunk(rows: Sequence[Row]) -> Chunk:

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Collection
 
 from matcher_service.audit.changes import Action, Change, append_event
-from matcher_service.domain.attributes import MAX_LABELS, labels_text
+from matcher_service.domain.attributes import MAX_LABELS, AttributeChange, labels_text
 from matcher_service.domain.errors import ModelMismatch, OptionInvalid, Overloaded, PersonFull
 from matcher_service.postgres.database import Database, Row, Session
 from matcher_service.postgres.driver_errors import RETRY_OVERLOADED_SECONDS, retried_on_schema_change
@@ -190,27 +190,40 @@ class Import:
             if many := checked.people_of_more_than(min(MANY_ROWS, self._max_faces_per_person)):
                 await self._refuse_excess(session, checked, many)
             done = self._count(chunk, checked, added=0, persons=0)
+            changed: dict[str, str] = {}
             if checked.indexes:
                 added = await self._insert(session, chunk, checked)
                 excess = await self._delete_excess(session, checked, added["uncentered_keys"])
                 # Last: a row that it updates would count as added by this transaction.
                 if added["uncentered_keys"]:
                     await session.execute("update_centers", person_keys=added["uncentered_keys"])
+                changed |= await _suspend(session, checked.attributes_by_person(chunk))
                 done = self._count(chunk, checked, added=added["faces"] - excess, persons=added["persons"])
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
                     await append_event(session, change)
-            await _finish(session, header, done)
+            await _finish(session, header, done, changed)
         return done
 
 
-async def _finish(session: Session, header: Header, done: Progress) -> None:
+async def _suspend(session: Session, given: dict[str, AttributeChange]) -> dict[str, str]:
+    """Suspend and resume the persons of a chunk as it says; returns the audit event's details of it."""
+    details: dict[str, str] = {}
+    for suspended, name in ((True, "persons_suspended"), (False, "persons_resumed")):
+        persons = [person for person, each in given.items() if each.suspended is suspended]
+        if persons:
+            changed = await session.rows("suspend_imported_persons", person_ids=persons, suspended=suspended)
+            details |= {name: str(len(changed))} if changed else {}
+    return details
+
+
+async def _finish(session: Session, header: Header, done: Progress, changed: dict[str, str]) -> None:
     """Store the import's progress and audit event. Raises OptionInvalid by the policies."""
     refuses = await session.value(
         "record_import_progress", import_id=header.import_id, **dataclasses.asdict(done)
     )
     _check_policy(header, refuses=refuses)
-    details = {"import_id": header.import_id}
+    details = {"import_id": header.import_id, **changed}
     if refuses:
         details["duplicate_policy"] = "ignored"
         if done.faces_added:

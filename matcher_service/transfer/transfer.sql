@@ -151,6 +151,19 @@ SELECT (SELECT count(*) FROM added) AS faces,
            WHERE NOT owner.is_new OR owner.person_id IN (SELECT spread.person_id FROM spread)
        ) AS uncentered_keys;
 
+-- name: suspend_imported_persons
+-- Suspends or resumes those of the persons whom that changes; returns a row for each. They are locked, or new. Primary key
+-- of person, one by one; person (person_key).
+UPDATE facerec.:"person" p
+SET suspended = :suspended::boolean, update_time = clock_timestamp()
+WHERE p.collection_id = :collection_id
+  AND p.person_key = ANY (ARRAY(
+      SELECT (SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id)
+      FROM unnest(:person_ids::text[]) AS i(person_id)
+  ))
+  AND p.suspended <> :suspended::boolean
+RETURNING p.person_key;
+
 -- name: update_centers
 -- Computes the mean and the centers of locked persons. Person (person_key), face (person_key, content_id).
 WITH recomputed AS MATERIALIZED (
@@ -303,17 +316,17 @@ SELECT c.space FROM facerec.collection c WHERE c.collection_id = :collection_id;
 -- name: export_faces
 -- :after_person_id is the person of the last row, or ''; :after_time and :after_face_id are its face's, or null. Faces
 -- ordered by person and age; a row with a null face for a person without further faces. A person's first row has their
--- labels and metadata. A page ends after the row that exceeds :max_attribute_bytes of them. Primary key of person in its
+-- labels and metadata, and whether they are suspended. A page ends after the row that exceeds :max_attribute_bytes of them. Primary key of person in its
 -- order, face (person_key, content_id), sorted for each person; model. OFFSET 0 keeps the planner from reading all faces
 -- for each page, which took 30 times as long with a million.
 WITH page AS MATERIALIZED (
-    SELECT p.person_id, p.display_name, p.labels, p.metadata, f.face_id, f.create_time, f.encoding, f.external_ref,
+    SELECT p.person_id, p.display_name, p.labels, p.metadata, p.suspended, f.face_id, f.create_time, f.encoding, f.external_ref,
            f.expire_time, f.model_key,
            row_number() OVER (ORDER BY p.person_id, f.create_time, f.face_id) AS number,
            p.person_id > :after_person_id
                AND row_number() OVER (PARTITION BY p.person_id ORDER BY f.create_time, f.face_id) = 1 AS is_first
     FROM (
-        SELECT p.person_id, p.person_key, p.display_name, p.labels, p.metadata
+        SELECT p.person_id, p.person_key, p.display_name, p.labels, p.metadata, p.suspended
         FROM facerec.:"person" p
         WHERE p.collection_id = :collection_id AND p.person_id >= :after_person_id AND (p.person_id > :after_person_id OR :after_time::timestamptz IS NOT NULL)
         ORDER BY p.person_id
@@ -337,7 +350,8 @@ WITH page AS MATERIALIZED (
 SELECT page.person_id, page.display_name, page.face_id, page.create_time, page.encoding, page.external_ref, page.expire_time,
        m.fingerprint,
        CASE WHEN page.is_first THEN page.labels END AS labels,
-       CASE WHEN page.is_first THEN page.metadata END AS metadata
+       CASE WHEN page.is_first THEN page.metadata END AS metadata,
+       page.is_first AND page.suspended AS suspended
 FROM page
 JOIN sized USING (number)
 LEFT JOIN facerec.model m ON m.model_key = page.model_key

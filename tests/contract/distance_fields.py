@@ -22,7 +22,7 @@ class Disclosure(enum.Enum):
 
 _NOTHING = """
 EnrollResponse: person faces person_created
-Person: person_id display_name face_count create_time update_time labels metadata
+Person: person_id display_name face_count create_time update_time labels metadata suspended
 EnrolledFace: face already_enrolled quality
 Face: face_id person_id external_ref space fingerprint create_time expire_time
 VerifyResponse: faces_compared space quality
@@ -85,9 +85,9 @@ SearchPolicy: acceptance_threshold
 """
 _WITHHELD = """
 VerifyResponse: distance nearest_face_id
-CompareResponse: distance
+CompareResponse: distance face_id_a face_id_b
 IdentifiedFace: mode exact faces_searched
-Candidate: distance face_id
+Candidate: distance face_id probe_face_id
 EnrolledFace: duplicate_check
 Duplicate: distance face_id
 Inconsistency: distance own_distance face_id own_face_id
@@ -111,7 +111,7 @@ MeasureRecallResponse: indexed samples recall agreement confirmed far_recall
 Proportion: count value low high
 ExportFacesResponse: space chunk
 FaceChunk: encodings person_ids display_names external_refs expire_times fingerprints attributes
-Attributes: labels metadata
+Attributes: labels metadata suspended
 ListAuditEventsResponse: events next_page_token
 AuditEvent: outcome
 ExportedFace: encoding

@@ -239,6 +239,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         ({"labels_path": '($."site" == "a")'}, f"{person}_labels_idx"),
         ({"name_prefix": "An"}, f"{person}_display_name_idx"),
         ({"person_ids": ["7", "8"]}, f"{person}_pkey"),
+        ({"only_suspended": True}, f"{person}_person_key_idx"),
     ):
         without = SELECT_CONDITIONS.difference(condition)
         chosen = await plan(database, "select_persons", without=without, max_persons=5001, **condition)
@@ -271,6 +272,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         face_id=None,
         max_distance=0.5,
         max_candidates=5,
+        max_rows=5,
         space="any",
         exact_only=True,
         max_scanned_faces=None,
@@ -278,8 +280,17 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         acceptance_share=1.0,
         by_id=False,
         labels_path=None,
+        with_suspended=False,
+        left_out_key=None,
     )
     assert f"Seq Scan on {face} f" in identify
+    both = await plan(
+        database,
+        "compare_persons",
+        max_faces=65,
+        **{f"{kind}_{side}": None for side in "ab" for kind in ("person_id", "face_id", "encoding")},
+    )
+    assert "Seq Scan" not in both.replace("Seq Scan on collection", "")
     review = review_of([1, 2, 3], max_rows=101)
     everybody = await plan(database, "review_exactly", **review, after_key=1, until_key=2**63 - 1)
     some = await plan(database, "review_exactly", **review, after_key=1, until_key=40)

@@ -23,10 +23,16 @@ from facerec.cli.terminal.tables import format_number
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 if TYPE_CHECKING:
-    from facerec.client import Identification, Quality
+    from facerec.client import Identification, Quality, StoredPerson
 
 NO_MATCH = 1
+PERSON = "person:"  # before the id of a person who is a probe; a file of such a name is ./person:ID
 MAX_CANDIDATES = 100  # the service does not count matches beyond this
+
+
+ImageOrPerson = Annotated[
+    str, typer.Argument(metavar="IMAGE", help="A photo; - is standard input; person:ID is a person.")
+]
 
 
 def verify(
@@ -64,7 +70,7 @@ def verify(
 
 
 def identify(
-    image: Image,
+    image: ImageOrPerson,
     annotate: Annotated[
         Path | None, typer.Option(metavar="OUT.jpg", help="Write a copy with boxes, names and distances.")
     ] = None,
@@ -88,8 +94,10 @@ def identify(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Say who is in a photo, face by face."""
-    data = read_image(image)
+    """Say who is in a photo, face by face, or who else is like a person."""
+    data = _probe(image)
+    if annotate and not isinstance(data, bytes):
+        raise Problem(f"--annotate draws on a photo, and {image} is a person", "USAGE")
     if annotate:
         from facerec.cli.drawing.annotate import check_font, check_target
 
@@ -97,7 +105,7 @@ def identify(
         check_font(font)
     with (
         matcher_client(address, collection_id=collection) as client,
-        photo_problems({"probes": image}),
+        photo_problems({"probes": Path(image)}),
     ):
         answer = client.identify(
             data,
@@ -109,14 +117,16 @@ def identify(
             max_staleness_seconds=max_staleness,
             collection_id=collection,
         )
-    if annotate:
+    if annotate and isinstance(data, bytes):
         from facerec.cli.drawing.annotate import draw
 
         draw(data, answer.faces, annotate, font_file=font)
     if json:
         output.as_json(output.fields(answer, image=image))
+    elif isinstance(data, bytes):
+        _show(Path(image), answer)
     else:
-        _show(image, answer)
+        _show_alike(answer)
     raise typer.Exit(0 if any(face.candidates for face in answer.faces) else NO_MATCH)
 
 
@@ -150,6 +160,30 @@ def _show(image: Path, answer: "Identification") -> None:
         )
 
 
+def _probe(argument: str) -> "bytes | StoredPerson":
+    """The photo, or the person of `person:ID`."""
+    from facerec.client import StoredPerson
+
+    if argument.startswith(PERSON):
+        return StoredPerson(argument.removeprefix(PERSON))
+    return read_image(Path(argument))
+
+
+def _show_alike(answer: "Identification") -> None:
+    """Who else is like a person, by which two faces."""
+    [found] = answer.faces
+    rows = [
+        (each.person_id, each.display_name, _or_withheld(each.distance), each.face_id, each.probe_face_id)
+        for each in found.candidates
+    ]
+    if rows:
+        output.table(("person", "name", "distance", "face", "of the person's"), rows)
+    output.line(
+        f"{output.counted(found.matched_persons, 'other person', 'other people')} within the threshold "
+        f"{answer.threshold:.3f}"
+    )
+
+
 def _people(matched: int) -> str:
     return f"more than {MAX_CANDIDATES} people are" if matched > MAX_CANDIDATES else f"{matched} people are"
 
@@ -166,24 +200,26 @@ def _warn(image: Path, quality: "Quality | None") -> None:
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A photo; - is standard input.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A photo; - is standard input; person:ID is a person.")
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another photo or person.")],
     max_distance: MaxDistance = None,
     largest_face: LargestFace = False,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Decide whether two photos show the same person."""
-    if a == b == STDIN:
+    """Decide whether two photos, or persons by the nearest of their faces, show the same person."""
+    if a == b == str(STDIN):
         raise Problem("only one photo can come from standard input: name a file for the other", "USAGE")
-    images = read_image(a), read_image(b)
+    probes = _probe(a), _probe(b)
     with (
         matcher_client(address, collection_id=collection) as client,
-        photo_problems({"probe_a": a, "probe_b": b}),
+        photo_problems({"probe_a": Path(a), "probe_b": Path(b)}),
     ):
         answer = client.compare(
-            *images, max_distance=max_distance, use_largest_face=largest_face, collection_id=collection
+            *probes, max_distance=max_distance, use_largest_face=largest_face, collection_id=collection
         )
     if json:
         output.as_json(output.fields(answer, image_a=a, image_b=b))
@@ -191,6 +227,6 @@ def compare(
         verdict = "match" if answer.match else "no match"
         measure = f"distance {output.distance(answer.distance)}, threshold {answer.threshold:.3f}"
         output.line(f"{verdict}: {a} and {b} ({measure})")
-        _warn(a, answer.quality_a)
-        _warn(b, answer.quality_b)
+        _warn(Path(a), answer.quality_a)
+        _warn(Path(b), answer.quality_b)
     raise typer.Exit(0 if answer.match else NO_MATCH)

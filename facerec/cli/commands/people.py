@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from facerec.cli.commands.faces import delete_face, show_face, update_face
+from facerec.cli.commands.suspending import resume, suspend
 from facerec.cli.terminal import output, times
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.labels import LabelFilter, label_filter, label_text, label_values
@@ -24,8 +25,8 @@ from facerec.contract import DEFAULT_COLLECTION_ID
 
 people = typer.Typer(help="List the people enrolled, and show or change them.", rich_markup_mode=None)
 
-for name, command in (("show-face", show_face), ("update-face", update_face), ("delete-face", delete_face)):
-    people.command(name=name)(command)
+for command in (show_face, update_face, delete_face, suspend, resume):
+    people.command()(command)
 
 MAX_PAGE = 1000  # persons of one call
 Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id.")]
@@ -39,6 +40,10 @@ def list_people(
         str, typer.Option("--name", help="Only names that begin with this, case-sensitive.")
     ] = "",
     label: LabelFilter = None,
+    suspended: Annotated[
+        bool | None,
+        typer.Option("--suspended/--active", help="Only who is suspended, or is not.  [default: all]"),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="List at most this many people.  [default: all]")
     ] = None,
@@ -56,6 +61,7 @@ def list_people(
             prefix=prefix,
             name_prefix=name_prefix,
             labels=label_filter(label),
+            suspended=suspended,
             page_size=page_size,
             collection_id=collection,
         )
@@ -65,16 +71,19 @@ def list_people(
         output.as_json({"persons": persons})
         return
     labeled = any(p.labels for p in persons)  # a column that nobody needs is not shown
+    some_suspended = any(p.suspended for p in persons)
     rows: list[tuple[object, ...]] = [
         (
             *(p.person_id, p.display_name, p.face_count, p.create_time, p.update_time),
             *([label_text(p.labels)] if labeled else []),
+            *(["suspended" if p.suspended else ""] if some_suspended else []),
         )
         for p in persons
     ]
     if rows:
-        columns = ("person", "name", "faces", "created", "changed")
-        output.table((*columns, "labels") if labeled else columns, rows)
+        columns = ["person", "name", "faces", "created", "changed"]
+        columns += (["labels"] if labeled else []) + (["state"] if some_suspended else [])
+        output.table(columns, rows)
     more = ", and more" if len(found) > len(persons) else ""
     output.line(f"{output.counted(len(persons), 'person', 'people')}{more}")
 
@@ -94,7 +103,8 @@ def show(
         output.as_json({"person": found, "faces": faces})
         return
     name = f" ({found.display_name})" if found.display_name else ""
-    output.line(f"{found.person_id}{name}: {output.counted(found.face_count, 'face')}")
+    state = ", suspended" if found.suspended else ""
+    output.line(f"{found.person_id}{name}: {output.counted(found.face_count, 'face')}{state}")
     if found.labels:
         output.line(f"labels: {label_text(found.labels)}")
     if found.metadata:

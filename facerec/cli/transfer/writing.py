@@ -68,6 +68,7 @@ def _known(batch: "FaceBatch", index: int) -> dict[str, Any]:
         "space": batch.space,
         "labels": batch.labels[index] if batch.labels else {},
         "metadata": batch.metadata[index] if batch.metadata else {},
+        "suspended": batch.suspended[index] if batch.suspended else None,
     }
     return {name: value for name, value in known.items() if value}
 
@@ -95,15 +96,16 @@ def _npz(target: Path, batches: "Iterable[FaceBatch]") -> int:
 
 
 def _person_line(batch: "FaceBatch") -> str:
-    """A line of JSON for each person of a batch who has labels or metadata, with the first face of each.
+    """A line of JSON for each person of a batch who has attributes, with the first face of each.
 
     Lines and not an array of texts, in which each would take as much as the longest.
     """
-    given = zip(batch.person_ids, batch.labels, batch.metadata, strict=False)  # or the columns are empty
+    columns = (batch.person_ids, batch.labels, batch.metadata, batch.suspended)
+    names = ("person_id", "labels", "metadata", "suspended")
     return "".join(
-        json.dumps({"person_id": person, "labels": labels, "metadata": metadata}) + "\n"
-        for person, labels, metadata in given
-        if labels or metadata
+        json.dumps(dict(zip(names, values, strict=True))) + "\n"
+        for values in zip(*columns, strict=False)  # or the columns are empty
+        if any(values[1:])
     )
 
 

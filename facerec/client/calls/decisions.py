@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from facerec.client.attributes import LabelFilter, person_filter
-from facerec.client.probes import Probe, probe_message
+from facerec.client.probes import Probe, StoredPerson, probe_message
 from facerec.client.results.decisions import Comparison, Identification, Verification
 from facerec.client.rpc import Call
 from facerec.client.times import read_consistency
@@ -37,13 +37,13 @@ def verify(
         The decision, with the distance and the threshold. A face of somebody else is an answer, not an error.
 
     Raises:
-        FacerecError: PERSON_NOT_FOUND (nobody of that id), IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED
-            (of an image), ENCODING_INVALID (not 128 numbers from -1000 to 1000, or without a space),
-            MODEL_MISMATCH (of another space than the collection's), FACE_NOT_FOUND (no face in the image, no
-            stored face of that id, or none of the person), FACE_AMBIGUOUS (several faces in the image),
-            ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE (images cannot be encoded
-            now). RATE_LIMITED may also mean that no failed try is left against the person, and then for
-            hours.
+        FacerecError: PERSON_NOT_FOUND (nobody of that id), PERSON_SUSPENDED (whatever the face is),
+            IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED (of an image), ENCODING_INVALID (not 128 numbers
+            from -1000 to 1000, or without a space), MODEL_MISMATCH (of another space than the collection's),
+            FACE_NOT_FOUND (no face in the image, no stored face of that id, or none of the person),
+            FACE_AMBIGUOUS (several faces in the image), ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND,
+            ENCODER_UNAVAILABLE (images cannot be encoded now). RATE_LIMITED may also mean that no failed try
+            is left against the person, and then for hours.
 
     Example:
         >>> answer = matcher.verify("ann", photo)
@@ -63,7 +63,7 @@ def verify(
 
 
 def identify(
-    *probes: Probe,
+    *probes: Probe | StoredPerson,
     all_faces: bool = False,
     max_candidates: int | None = None,
     max_distance: float | None = None,
@@ -80,7 +80,9 @@ def identify(
 
     Args:
         *probes: 1 to 16 faces: the bytes of an image, an `Encoding` (which needs a key with `encodings` and
-            `scores`), or the id of a stored face (a key with `scores`).
+            `scores`), or the id of a stored face (a key with `scores`). A `StoredPerson` (a key with
+            `scores`) asks who else is like that person: it is answered as one, by the nearest of their faces,
+            and counts as many probes as they have faces.
         all_faces: Whether every face of an image is answered; otherwise an image shows one face. Not together
             with `use_largest_face`. Default: False.
         max_candidates: How many persons are answered for each face, 1 to 100. None is 5.
@@ -111,9 +113,11 @@ def identify(
     Raises:
         FacerecError: IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED (of an image), ENCODING_INVALID (not
             128 numbers from -1000 to 1000, or without a space), MODEL_MISMATCH (of another space than the
-            collection's), FACE_NOT_FOUND (no face in an image, or no stored face of that id), FACE_AMBIGUOUS
-            (several faces in an image), ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE
-            (images cannot be encoded now). `field` is the invalid probe, such as `probes[1].image`.
+            collection's), FACE_NOT_FOUND (no face in an image, no stored face of that id, or none of the
+            person), FACE_AMBIGUOUS (several faces in an image), PERSON_NOT_FOUND (no such `StoredPerson`),
+            ID_INVALID, OPTION_INVALID (also of a `StoredPerson` with more than 64 faces),
+            COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE (images cannot be encoded now). `field` is the invalid
+            probe, such as `probes[1].image`.
             RATE_LIMITED may also mean that no failed try is left against one of the persons, where a filter
             leaves ten or fewer, and then for hours.
 
@@ -124,6 +128,9 @@ def identify(
         >>> [face] = matcher.identify(photo, person_ids=["bob"]).faces
         >>> face.candidates
         ()
+        >>> [ann] = matcher.identify(StoredPerson("ann")).faces
+        >>> ann.matched_persons
+        0
     """
     request = v1.IdentifyRequest(
         collection_id=collection_id,
@@ -144,18 +151,19 @@ def identify(
 
 
 def compare(
-    a: Probe,
-    b: Probe,
+    a: Probe | StoredPerson,
+    b: Probe | StoredPerson,
     *,
     max_distance: float | None = None,
     use_largest_face: bool = False,
     collection_id: str = "",
 ) -> Call[Comparison]:
-    """Measure the distance of two faces.
+    """Measure the distance of two faces, or of the nearest two of persons' faces.
 
     Args:
         a: One face: the bytes of an image that shows one, an `Encoding` (which needs a key with `encodings`
-            and `scores`), or the id of a stored face (a key with `scores`).
+            and `scores`), the id of a stored face (a key with `scores`), or a `StoredPerson` (a key with
+            `scores`), of whom the face nearest to the other side counts.
         b: The other face, in any of these forms, of the same space.
         max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; needs a key with
             `scores`. None is the collection's `verify_threshold`.
@@ -169,9 +177,11 @@ def compare(
     Raises:
         FacerecError: IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED (of an image), ENCODING_INVALID (not
             128 numbers from -1000 to 1000, or without a space), MODEL_MISMATCH (of another space than the
-            collection's), FACE_NOT_FOUND (no face in an image, or no stored face of that id), FACE_AMBIGUOUS
-            (several faces in an image), ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE
-            (images cannot be encoded now). `field` is the invalid face, such as `probe_b.image`.
+            collection's), FACE_NOT_FOUND (no face in an image, no stored face of that id, or none of the
+            person), FACE_AMBIGUOUS (several faces in an image), PERSON_NOT_FOUND (no such `StoredPerson`),
+            ID_INVALID, OPTION_INVALID (also of a `StoredPerson` with more than 64 faces),
+            COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE (images cannot be encoded now). `field` is the invalid
+            face, such as `probe_b.image`.
 
     Example:
         >>> matcher.compare(photo, Path("ann.jpg").read_bytes()).match

@@ -62,6 +62,7 @@ def list_persons(
     name_prefix: str = "",
     labels: LabelFilter | None = None,
     person_ids: Sequence[str] = (),
+    suspended: bool | None = None,
     page_size: int = 0,
     collection_id: str = "",
 ) -> PagedCall[Person]:
@@ -74,6 +75,7 @@ def list_persons(
         name_prefix: Only persons whose display text begins with this; "" for all.
         labels: Only persons with these labels: for each key one value, or any of up to 16. None for all.
         person_ids: Only these persons, up to 1000; ids of nobody are ignored. Empty for all.
+        suspended: Only persons who are suspended, or with False those who are not. None for all.
         page_size: How many persons one call fetches, 1 to 1000. 0 is 100.
         collection_id: The collection; "" is `default`.
 
@@ -93,7 +95,7 @@ def list_persons(
         page_size=page_size,
         person_id_prefix=prefix,
         display_name_prefix=name_prefix,
-        filter=person_filter(labels, person_ids),
+        filter=person_filter(labels, person_ids, suspended),
     )
     return PagedCall("ListPersons", request, "persons", Person.from_message)
 
@@ -105,9 +107,10 @@ def update_person(
     labels: Mapping[str, str | None] | None = None,
     replace_labels: bool = False,
     metadata: Metadata | None = None,
+    suspended: bool | None = None,
     collection_id: str = "",
 ) -> Call[Person]:
-    """Change a person's display name, labels or metadata.
+    """Change a person's display name, labels or metadata, or suspend or resume the person.
 
     Args:
         person_id: The person, 1 to 128 characters.
@@ -117,6 +120,8 @@ def update_person(
         replace_labels: Whether `labels` are all of the person's labels afterwards, so that {} removes all.
             Default: False.
         metadata: Data of your own that replaces the person's; {} removes it. None leaves it.
+        suspended: True suspends the person: `verify` refuses a claim as PERSON_SUSPENDED, and `identify` does
+            not find them. False resumes them. None leaves it.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -131,17 +136,25 @@ def update_person(
         'Ann B.'
         >>> matcher.update_person("ann", labels={"site": "berlin", "team": None}).labels
         {'site': 'berlin'}
+        >>> matcher.update_person("ann", suspended=True).suspended
+        True
+        >>> [person.person_id for person in matcher.list_persons(suspended=True)]
+        ['ann']
+        >>> matcher.update_person("ann", suspended=False).suspended
+        False
     """
     given = {key: value for key, value in (labels or {}).items() if value is not None}
     paths = ["labels"] if replace_labels else [f"labels.{key}" for key in labels or ()]
     paths += ["display_name"] if display_name is not None else []
     paths += ["metadata"] if metadata is not None else []
+    paths += ["suspended"] if suspended is not None else []
     request = v1.UpdatePersonRequest(
         collection_id=collection_id,
         person_id=person_id,
         display_name=display_name,
         labels=given,
         metadata=metadata_struct(metadata),
+        suspended=suspended,
         update_mask=FieldMask(paths=paths),
     )
     return Call("UpdatePerson", request, lambda response: Person.from_message(response.person))
@@ -183,7 +196,8 @@ def move_faces(face_ids: Sequence[str], target_person_id: str, *, collection_id:
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The target after the move, and what was done. Persons who have no face left stay, without faces.
+        The target after the move, and what was done. Persons who have no face left stay, without faces. A
+        target that is added is suspended if an owner of the faces is.
 
     Raises:
         FacerecError: STORED_FACE_NOT_FOUND (`field` names the first: `face_ids[1]`), PERSON_FULL, ID_INVALID,
@@ -212,7 +226,7 @@ def merge_persons(source_person_id: str, target_person_id: str, *, collection_id
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The target after the merge, and how many faces were moved to it.
+        The target after the merge, and how many faces were moved to it. It is suspended if either was.
 
     Raises:
         FacerecError: PERSON_NOT_FOUND (`field` names which of them), PERSON_FULL (the target would have more

@@ -64,6 +64,8 @@ class Candidate:
         face_id: That nearest face; "" without `scores`.
         labels: The person's labels; empty unless they were included.
         metadata: The person's metadata, likewise.
+        probe_face_id: The face of the probe's person that the distance is from; "" unless the probe is a
+            `StoredPerson`.
     """
 
     person_id: str
@@ -72,6 +74,7 @@ class Candidate:
     face_id: str
     labels: Labels = dataclasses.field(default_factory=dict, hash=False)
     metadata: Metadata = dataclasses.field(default_factory=dict, hash=False)
+    probe_face_id: str = ""
 
     @classmethod
     def from_message(cls, message: v1.Candidate) -> Self:
@@ -83,6 +86,7 @@ class Candidate:
             message.face_id,
             dict(message.labels),
             metadata_of(message),
+            message.probe_face_id,
         )
 
 
@@ -173,12 +177,14 @@ class Comparison:
 
     Attributes:
         match: Whether the distance is at most the threshold.
-        distance: Between the two faces; None without `scores`.
+        distance: Between the two faces, or the nearest two of persons' faces; None without `scores`.
         threshold: The largest distance, inclusive, that is a match: `max_distance`, or the collection's
             `verify_threshold`.
         space: The space of the vectors.
         quality_a: How fit the first face is to be compared; None where it was not given as an image.
         quality_b: The same of the second face.
+        face_id_a: The nearest face of the first person; "" where it was not given as a `StoredPerson`.
+        face_id_b: The same of the second person.
     """
 
     match: bool
@@ -187,6 +193,8 @@ class Comparison:
     space: str
     quality_a: Quality | None = None
     quality_b: Quality | None = None
+    face_id_a: str = ""
+    face_id_b: str = ""
 
     @classmethod
     def from_message(cls, message: v1.CompareResponse) -> Self:
@@ -198,6 +206,8 @@ class Comparison:
             message.space,
             quality_of(message, "quality_a"),
             quality_of(message, "quality_b"),
+            message.face_id_a,
+            message.face_id_b,
         )
 
 

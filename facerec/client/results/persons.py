@@ -21,6 +21,7 @@ class Person:
         update_time: When the person or their faces last changed.
         labels: The person's labels, by which persons can be searched.
         metadata: The caller's own data; empty where there is none.
+        suspended: Whether the person matches no claim, until `update_person` resumes them.
     """
 
     person_id: str
@@ -30,6 +31,7 @@ class Person:
     update_time: datetime.datetime
     labels: Labels = dataclasses.field(default_factory=dict, hash=False)
     metadata: Metadata = dataclasses.field(default_factory=dict, hash=False)
+    suspended: bool = False
 
     @classmethod
     def from_message(cls, message: v1.Person) -> Self:
@@ -42,6 +44,7 @@ class Person:
             utc(message.update_time),
             dict(message.labels),
             metadata_of(message),
+            message.suspended,
         )
 
 

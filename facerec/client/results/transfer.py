@@ -36,6 +36,8 @@ class FaceBatch:
             the first face of each person.
         metadata: Data of your own that replaces that of each face's person; {} leaves it. As `labels` in an
             export.
+        suspended: Whether each face's person is suspended; None leaves it. In an import it needs a key with
+            the role admin. As `labels` in an export.
         space: In an export the space of the vectors; ignored in an import, which has an argument for it.
 
     Example:
@@ -53,6 +55,7 @@ class FaceBatch:
     space: str = ""
     labels: Sequence[Labels] = ()
     metadata: Sequence[Metadata] = ()
+    suspended: Sequence[bool | None] = ()
 
     def __len__(self) -> int:
         return len(self.person_ids)
@@ -71,6 +74,7 @@ class FaceBatch:
             message.space,
             tuple(dict(each.labels) for each in chunk.attributes),
             tuple(map(metadata_of, chunk.attributes)),
+            tuple(each.suspended if each.HasField("suspended") else None for each in chunk.attributes),
         )
 
     def to_message(self) -> v1.FaceChunk:
@@ -95,9 +99,10 @@ class FaceBatch:
         )
         for time in self.expire_times:
             message.expire_times.append(timestamp(time, "chunk.expire_times") or Timestamp())
-        for labels, metadata in itertools.zip_longest(self.labels, self.metadata):
+        columns = itertools.zip_longest(self.labels, self.metadata, self.suspended)
+        for labels, metadata, suspended in columns:
             struct = metadata_struct(metadata or None, "chunk.attributes.metadata")
-            message.attributes.add(labels=labels, metadata=struct)
+            message.attributes.add(labels=labels, metadata=struct, suspended=suspended)
         return message
 
 
@@ -162,4 +167,5 @@ def without_first(batch: FaceBatch, count: int) -> FaceBatch:
         fingerprints=batch.fingerprints[count:],
         labels=batch.labels[count:],
         metadata=batch.metadata[count:],
+        suspended=batch.suspended[count:],
     )

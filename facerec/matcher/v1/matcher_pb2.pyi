@@ -172,13 +172,14 @@ Global___ConsistencyPolicy: _TypeAlias = ConsistencyPolicy  # noqa: Y015
 
 @_typing.final
 class Probe(_message.Message):
-    """Probe is a face to compare or to enroll, in one of three forms."""
+    """Probe is a face to compare or to enroll, in one of four forms."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENCODING_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     FACE_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
     USE_LARGEST_FACE_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """image is an image file that shows the face, as in EncodeRequest. It is
@@ -188,6 +189,12 @@ class Probe(_message.Message):
     face_id: _builtins.str
     """face_id names a face stored in the same collection. Where API keys are
     required, the caller's key needs the right `scores`.
+    """
+    person_id: _builtins.str
+    """person_id names a person of the same collection: all of their stored
+    faces, at least one and at most 64, in Identify and Compare only. Where
+    API keys are required, the caller's key needs the right `scores`. Range: 1
+    to 128 characters.
     """
     use_largest_face: _builtins.bool
     """use_largest_face takes the largest face of an image that shows several,
@@ -206,13 +213,14 @@ class Probe(_message.Message):
         encoding: _encoder_pb2.Encoding | None = ...,
         image: _builtins.bytes = ...,
         face_id: _builtins.str = ...,
+        person_id: _builtins.str = ...,
         use_largest_face: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding", "face", b"face", "face_id", b"face_id", "image", b"image"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding", "face", b"face", "face_id", b"face_id", "image", b"image", "person_id", b"person_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding", "face", b"face", "face_id", b"face_id", "image", b"image", "use_largest_face", b"use_largest_face"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding", "face", b"face", "face_id", b"face_id", "image", b"image", "person_id", b"person_id", "use_largest_face", b"use_largest_face"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_face: _TypeAlias = _typing.Literal["encoding", "image", "face_id"]  # noqa: Y015
+    _WhichOneofReturnType_face: _TypeAlias = _typing.Literal["encoding", "image", "face_id", "person_id"]  # noqa: Y015
     _WhichOneofArgType_face: _TypeAlias = _typing.Literal["face", b"face"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_face) -> _WhichOneofReturnType_face | None: ...
 
@@ -728,6 +736,12 @@ class PersonFilter(_message.Message):
 
     LABELS_FIELD_NUMBER: _builtins.int
     PERSON_IDS_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
+    suspended: _builtins.bool
+    """suspended selects those who are suspended, or who are not. In ListPersons
+    only: Identify, which finds nobody who is suspended, refuses it. Default:
+    both.
+    """
     @_builtins.property
     def labels(self) -> _containers.MessageMap[_builtins.str, Global___LabelValues]:
         """labels must be equal: for each key, to one of its values. A person without
@@ -745,12 +759,15 @@ class PersonFilter(_message.Message):
         *,
         labels: _abc.Mapping[_builtins.str, Global___LabelValues] | None = ...,
         person_ids: _abc.Iterable[_builtins.str] | None = ...,
+        suspended: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_suspended", b"_suspended", "suspended", b"suspended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "person_ids", b"person_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_suspended", b"_suspended", "labels", b"labels", "person_ids", b"person_ids", "suspended", b"suspended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__suspended: _TypeAlias = _typing.Literal["suspended"]  # noqa: Y015
+    _WhichOneofArgType__suspended: _TypeAlias = _typing.Literal["_suspended", b"_suspended"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__suspended) -> _WhichOneofReturnType__suspended | None: ...
 
 Global___PersonFilter: _TypeAlias = PersonFilter  # noqa: Y015
 
@@ -806,7 +823,11 @@ class IdentifyRequest(_message.Message):
     """
     @_builtins.property
     def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]:
-        """probes are the faces. Range: 1 to 16 probes."""
+        """probes are the faces. For a person_id the answer is who else is like that
+        person: it is one for all of the person's faces, each of which counts as a
+        probe of the caller's rate, and never lists the person. Range: 1 to 16
+        probes.
+        """
 
     @_builtins.property
     def consistency(self) -> _consistency_pb2.ReadConsistency:
@@ -883,16 +904,22 @@ class Candidate(_message.Message):
     FACE_ID_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    PROBE_FACE_ID_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
     """person_id names the person."""
     display_name: _builtins.str
     """display_name is the person's name to show."""
     distance: _builtins.float
-    """distance is from the probe to the nearest of the person's faces. Unit:
-    Euclidean distance in the encoding's space. Unset without scores.
+    """distance is from the probe, or the nearest face of a person_id, to the
+    nearest of the person's faces. Unit: Euclidean distance in the encoding's
+    space. Unset without scores.
     """
     face_id: _builtins.str
     """face_id names that face. Empty without scores."""
+    probe_face_id: _builtins.str
+    """probe_face_id names the face of the probe's person that distance is from.
+    Empty unless the probe is a person_id, and without scores.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """labels are the person's, where the request includes attributes."""
@@ -910,10 +937,11 @@ class Candidate(_message.Message):
         face_id: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         metadata: _struct_pb2.Struct | None = ...,
+        probe_face_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "distance", b"distance", "metadata", b"metadata"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "display_name", b"display_name", "distance", b"distance", "face_id", b"face_id", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "display_name", b"display_name", "distance", b"distance", "face_id", b"face_id", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "probe_face_id", b"probe_face_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
     _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
@@ -946,8 +974,9 @@ class IdentifiedFace(_message.Message):
     faces_searched: _builtins.int
     """faces_searched counts the faces whose distance was computed: all of the
     collection's in an exact search, or of the people whom a filter selects if
-    they are few. Of more than a few thousand it is then an estimate. 0 without
-    scores.
+    they are few; faces of suspended people are not counted. Of more than a few
+    thousand it is then an estimate. Of a person_id it is the most of any of the
+    person's faces. 0 without scores.
     """
     matched_persons: _builtins.int
     """matched_persons counts the people within the threshold; if more than one,
@@ -1054,7 +1083,7 @@ Global___IdentifyResponse: _TypeAlias = IdentifyResponse  # noqa: Y015
 
 @_typing.final
 class CompareRequest(_message.Message):
-    """CompareRequest measures two faces."""
+    """CompareRequest measures two faces, or the nearest of persons' faces."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1064,7 +1093,7 @@ class CompareRequest(_message.Message):
     MAX_DISTANCE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection of the threshold and of probes by
-    face_id. Default: `default`.
+    face_id or person_id. Default: `default`.
     """
     max_distance: _builtins.float
     """max_distance is the largest distance, inclusive, that is a match. Refused
@@ -1072,11 +1101,11 @@ class CompareRequest(_message.Message):
     """
     @_builtins.property
     def probe_a(self) -> Global___Probe:
-        """probe_a is one face."""
+        """probe_a is one face, or a person: all faces of theirs are compared."""
 
     @_builtins.property
     def probe_b(self) -> Global___Probe:
-        """probe_b is the other face, of the same space."""
+        """probe_b is the other face or person, of the same space."""
 
     def __init__(
         self,
@@ -1108,18 +1137,28 @@ class CompareResponse(_message.Message):
     SPACE_FIELD_NUMBER: _builtins.int
     QUALITY_A_FIELD_NUMBER: _builtins.int
     QUALITY_B_FIELD_NUMBER: _builtins.int
+    FACE_ID_A_FIELD_NUMBER: _builtins.int
+    FACE_ID_B_FIELD_NUMBER: _builtins.int
     match: _builtins.bool
     """match says whether distance is at most threshold. Always set, so that a
     false shows in JSON too.
     """
     distance: _builtins.float
-    """distance is between the two. Unit: Euclidean distance in the encoding's
-    space. Unset without scores.
+    """distance is between the two, or the nearest two of persons' faces. Unit:
+    Euclidean distance in the encoding's space. Unset without scores.
     """
     threshold: _builtins.float
     """threshold is what decided: the request's max_distance or the collection's."""
     space: _builtins.str
     """space is the space of both encodings."""
+    face_id_a: _builtins.str
+    """face_id_a names the nearest of the faces of probe_a's person. Empty unless
+    probe_a is a person_id, and without scores.
+    """
+    face_id_b: _builtins.str
+    """face_id_b names the nearest of the faces of probe_b's person. Empty unless
+    probe_b is a person_id, and without scores.
+    """
     @_builtins.property
     def quality_a(self) -> _encoder_pb2.Quality:
         """quality_a is the quality of probe_a's face for comparison, for information.
@@ -1141,10 +1180,12 @@ class CompareResponse(_message.Message):
         space: _builtins.str = ...,
         quality_a: _encoder_pb2.Quality | None = ...,
         quality_b: _encoder_pb2.Quality | None = ...,
+        face_id_a: _builtins.str = ...,
+        face_id_b: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "quality_a", b"quality_a", "quality_b", b"quality_b"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "quality_a", b"quality_a", "quality_b", b"quality_b", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "face_id_a", b"face_id_a", "face_id_b", b"face_id_b", "match", b"match", "quality_a", b"quality_a", "quality_b", b"quality_b", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
     _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
@@ -1190,12 +1231,17 @@ class Person(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
     """person_id is the caller's own name for the person, in NFC."""
     display_name: _builtins.str
     """display_name is a name to show. Default: empty."""
     face_count: _builtins.int
     """face_count counts the person's faces."""
+    suspended: _builtins.bool
+    """suspended says that the person matches no claim, until UpdatePerson resumes
+    them. Default: false.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """create_time is when the person was first enrolled."""
@@ -1222,10 +1268,11 @@ class Person(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         metadata: _struct_pb2.Struct | None = ...,
+        suspended: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "metadata", b"metadata", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "face_count", b"face_count", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "face_count", b"face_count", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "suspended", b"suspended", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1418,7 +1465,9 @@ class ListPersonsRequest(_message.Message):
     """
     @_builtins.property
     def filter(self) -> Global___PersonFilter:
-        """filter selects people by labels and ids. Default: everybody."""
+        """filter selects people by labels, by ids, and by whether they are suspended.
+        Default: everybody.
+        """
 
     def __init__(
         self,
@@ -1498,6 +1547,7 @@ class UpdatePersonRequest(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
@@ -1505,6 +1555,10 @@ class UpdatePersonRequest(_message.Message):
     display_name: _builtins.str
     """display_name replaces the person's. Range: 0 to 256 characters. Default:
     unchanged, or empty where update_mask names it.
+    """
+    suspended: _builtins.bool
+    """suspended suspends or resumes the person. Default: unchanged, or false where
+    update_mask names it.
     """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -1521,11 +1575,11 @@ class UpdatePersonRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """update_mask names what to change: `display_name`, `metadata`, `labels` for
-        all of them, or `labels.KEY` for one, which is removed if labels does not
-        have it. A field or label that is set but not named is refused as
-        OPTION_INVALID, and so is a request that changes nothing. Default: the
-        fields and labels that are set.
+        """update_mask names what to change: `display_name`, `metadata`, `suspended`,
+        `labels` for all of them, or `labels.KEY` for one, which is removed if
+        labels does not have it. A field or label that is set but not named is
+        refused as OPTION_INVALID, and so is a request that changes nothing.
+        Default: the fields and labels that are set.
         """
 
     def __init__(
@@ -1537,14 +1591,20 @@ class UpdatePersonRequest(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         metadata: _struct_pb2.Struct | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        suspended: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "display_name", b"display_name", "metadata", b"metadata", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_suspended", b"_suspended", "display_name", b"display_name", "metadata", b"metadata", "suspended", b"suspended", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "collection_id", b"collection_id", "display_name", b"display_name", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_suspended", b"_suspended", "collection_id", b"collection_id", "display_name", b"display_name", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "suspended", b"suspended", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    _WhichOneofReturnType__suspended: _TypeAlias = _typing.Literal["suspended"]  # noqa: Y015
+    _WhichOneofArgType__suspended: _TypeAlias = _typing.Literal["_suspended", b"_suspended"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__suspended) -> _WhichOneofReturnType__suspended | None: ...
 
 Global___UpdatePersonRequest: _TypeAlias = UpdatePersonRequest  # noqa: Y015
 
@@ -1815,7 +1875,8 @@ class MergePersonsRequest(_message.Message):
     """source_person_id is the person to erase. Range: 1 to 128 characters."""
     target_person_id: _builtins.str
     """target_person_id is the person to keep, with their display_name, labels and
-    metadata; must differ from source_person_id. Range: 1 to 128 characters.
+    metadata; suspended, if either of the two is. Must differ from
+    source_person_id. Range: 1 to 128 characters.
     """
     def __init__(
         self,

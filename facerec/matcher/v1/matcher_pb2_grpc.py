@@ -40,7 +40,7 @@ class MatcherServiceStub:
     IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
     OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
     field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
-    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    PERSON_FULL, PERSON_SUSPENDED, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
     (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
     REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
@@ -54,8 +54,14 @@ class MatcherServiceStub:
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as
+    it others are not enrolled, and a probe's face_id or person_id is refused as
     NOT_PERMITTED.
+
+    A suspended person (Person.suspended) stays enrolled, and matches no claim:
+    Verify answers PERSON_SUSPENDED whatever the face is, and Identify finds the
+    others as if this person were not enrolled. Everything else treats a
+    suspended person as any other, but for Calibrate and MeasureRecall, which
+    leave them out.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -192,7 +198,7 @@ class MatcherServiceServicer:
     IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
     OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
     field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
-    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    PERSON_FULL, PERSON_SUSPENDED, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
     (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
     REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
@@ -206,8 +212,14 @@ class MatcherServiceServicer:
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as
+    it others are not enrolled, and a probe's face_id or person_id is refused as
     NOT_PERMITTED.
+
+    A suspended person (Person.suspended) stays enrolled, and matches no claim:
+    Verify answers PERSON_SUSPENDED whatever the face is, and Identify finds the
+    others as if this person were not enrolled. Everything else treats a
+    suspended person as any other, but for Calibrate and MeasureRecall, which
+    leave them out.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -229,7 +241,9 @@ class MatcherServiceServicer:
 
     def Verify(self, request, context):
         """Verify decides whether a face is the named person's, by the nearest of that
-        person's faces. Always exact. Safe to retry.
+        person's faces. Always exact. A suspended person is refused as
+        PERSON_SUSPENDED: nothing is compared then, and no failed try counted. Safe
+        to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -245,7 +259,8 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Compare(self, request, context):
-        """Compare measures the distance of two faces. Safe to retry.
+        """Compare measures the distance of two faces, or of the nearest two of
+        persons. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -275,8 +290,8 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdatePerson(self, request, context):
-        """UpdatePerson changes a person's display_name, labels and metadata. Safe to
-        retry.
+        """UpdatePerson changes a person's display_name, labels and metadata, and
+        suspends or resumes the person. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -292,8 +307,9 @@ class MatcherServiceServicer:
 
     def MoveFaces(self, request, context):
         """MoveFaces moves faces to the person whose they are, who is added when new:
-        all of them or none. Persons who have no face left stay, without faces.
-        Safe to retry.
+        all of them or none. Persons who have no face left stay, without faces. A
+        person who is there stays suspended or not; one who is added is suspended
+        if an owner of the faces is. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -304,8 +320,10 @@ class MatcherServiceServicer:
         for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
         naming source_person_id. Where the target would have more faces than a
         person may have, the answer is PERSON_FULL. MoveFaces with the answer's
-        moved_face_ids takes a merge back, but for the source's display_name, audit
-        events and times, which are erased.
+        moved_face_ids takes a merge back at any time, as long as the faces exist,
+        but for what is erased of the source: display_name, labels, metadata, audit
+        events, times, dismissed duplicates, and photos that both had. If one of
+        the two is suspended, the target is afterwards.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -533,7 +551,7 @@ class MatcherService:
     IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
     OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
     field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
-    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    PERSON_FULL, PERSON_SUSPENDED, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
     (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
     REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
@@ -547,8 +565,14 @@ class MatcherService:
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as
+    it others are not enrolled, and a probe's face_id or person_id is refused as
     NOT_PERMITTED.
+
+    A suspended person (Person.suspended) stays enrolled, and matches no claim:
+    Verify answers PERSON_SUSPENDED whatever the face is, and Identify finds the
+    others as if this person were not enrolled. Everything else treats a
+    suspended person as any other, but for Calibrate and MeasureRecall, which
+    leave them out.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the

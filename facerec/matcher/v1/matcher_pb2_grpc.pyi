@@ -41,7 +41,7 @@ class MatcherServiceStub:
     IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
     OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
     field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
-    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    PERSON_FULL, PERSON_SUSPENDED, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
     (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
     REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
@@ -55,8 +55,14 @@ class MatcherServiceStub:
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as
+    it others are not enrolled, and a probe's face_id or person_id is refused as
     NOT_PERMITTED.
+
+    A suspended person (Person.suspended) stays enrolled, and matches no claim:
+    Verify answers PERSON_SUSPENDED whatever the face is, and Identify finds the
+    others as if this person were not enrolled. Everything else treats a
+    suspended person as any other, but for Calibrate and MeasureRecall, which
+    leave them out.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -78,7 +84,9 @@ class MatcherServiceStub:
     """
     Verify: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.VerifyRequest, _matcher_pb2.VerifyResponse]
     """Verify decides whether a face is the named person's, by the nearest of that
-    person's faces. Always exact. Safe to retry.
+    person's faces. Always exact. A suspended person is refused as
+    PERSON_SUSPENDED: nothing is compared then, and no failed try counted. Safe
+    to retry.
     """
     Identify: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.IdentifyRequest, _matcher_pb2.IdentifyResponse]
     """Identify finds who a face is: the people with a face within the threshold,
@@ -86,7 +94,9 @@ class MatcherServiceStub:
     empty list means nobody. Safe to retry.
     """
     Compare: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.CompareRequest, _matcher_pb2.CompareResponse]
-    """Compare measures the distance of two faces. Safe to retry."""
+    """Compare measures the distance of two faces, or of the nearest two of
+    persons. Safe to retry.
+    """
     GetPerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetPersonRequest, _matcher_pb2.GetPersonResponse]
     """GetPerson returns one person. Safe to retry."""
     BatchGetPersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.BatchGetPersonsRequest, _matcher_pb2.BatchGetPersonsResponse]
@@ -98,8 +108,8 @@ class MatcherServiceStub:
     Safe to retry.
     """
     UpdatePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]
-    """UpdatePerson changes a person's display_name, labels and metadata. Safe to
-    retry.
+    """UpdatePerson changes a person's display_name, labels and metadata, and
+    suspends or resumes the person. Safe to retry.
     """
     RenamePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.RenamePersonRequest, _matcher_pb2.RenamePersonResponse]
     """RenamePerson gives a person another id. Their faces, audit events and
@@ -107,16 +117,19 @@ class MatcherServiceStub:
     """
     MoveFaces: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.MoveFacesRequest, _matcher_pb2.MoveFacesResponse]
     """MoveFaces moves faces to the person whose they are, who is added when new:
-    all of them or none. Persons who have no face left stay, without faces.
-    Safe to retry.
+    all of them or none. Persons who have no face left stay, without faces. A
+    person who is there stays suspended or not; one who is added is suspended
+    if an owner of the faces is. Safe to retry.
     """
     MergePersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]
     """MergePersons moves all faces of one person to another and erases the first,
     for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
     naming source_person_id. Where the target would have more faces than a
     person may have, the answer is PERSON_FULL. MoveFaces with the answer's
-    moved_face_ids takes a merge back, but for the source's display_name, audit
-    events and times, which are erased.
+    moved_face_ids takes a merge back at any time, as long as the faces exist,
+    but for what is erased of the source: display_name, labels, metadata, audit
+    events, times, dismissed duplicates, and photos that both had. If one of
+    the two is suspended, the target is afterwards.
     """
     ExportPerson: _grpc.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]
     """ExportPerson reads all data stored of one person, to answer a data
@@ -174,7 +187,7 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
     OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
     field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
-    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    PERSON_FULL, PERSON_SUSPENDED, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
     (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
     REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
@@ -188,8 +201,14 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as
+    it others are not enrolled, and a probe's face_id or person_id is refused as
     NOT_PERMITTED.
+
+    A suspended person (Person.suspended) stays enrolled, and matches no claim:
+    Verify answers PERSON_SUSPENDED whatever the face is, and Identify finds the
+    others as if this person were not enrolled. Everything else treats a
+    suspended person as any other, but for Calibrate and MeasureRecall, which
+    leave them out.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -208,7 +227,9 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """
     Verify: _aio.UnaryUnaryMultiCallable[_matcher_pb2.VerifyRequest, _matcher_pb2.VerifyResponse]  # type: ignore[assignment]
     """Verify decides whether a face is the named person's, by the nearest of that
-    person's faces. Always exact. Safe to retry.
+    person's faces. Always exact. A suspended person is refused as
+    PERSON_SUSPENDED: nothing is compared then, and no failed try counted. Safe
+    to retry.
     """
     Identify: _aio.UnaryUnaryMultiCallable[_matcher_pb2.IdentifyRequest, _matcher_pb2.IdentifyResponse]  # type: ignore[assignment]
     """Identify finds who a face is: the people with a face within the threshold,
@@ -216,7 +237,9 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     empty list means nobody. Safe to retry.
     """
     Compare: _aio.UnaryUnaryMultiCallable[_matcher_pb2.CompareRequest, _matcher_pb2.CompareResponse]  # type: ignore[assignment]
-    """Compare measures the distance of two faces. Safe to retry."""
+    """Compare measures the distance of two faces, or of the nearest two of
+    persons. Safe to retry.
+    """
     GetPerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetPersonRequest, _matcher_pb2.GetPersonResponse]  # type: ignore[assignment]
     """GetPerson returns one person. Safe to retry."""
     BatchGetPersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.BatchGetPersonsRequest, _matcher_pb2.BatchGetPersonsResponse]  # type: ignore[assignment]
@@ -228,8 +251,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     Safe to retry.
     """
     UpdatePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]  # type: ignore[assignment]
-    """UpdatePerson changes a person's display_name, labels and metadata. Safe to
-    retry.
+    """UpdatePerson changes a person's display_name, labels and metadata, and
+    suspends or resumes the person. Safe to retry.
     """
     RenamePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.RenamePersonRequest, _matcher_pb2.RenamePersonResponse]  # type: ignore[assignment]
     """RenamePerson gives a person another id. Their faces, audit events and
@@ -237,16 +260,19 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """
     MoveFaces: _aio.UnaryUnaryMultiCallable[_matcher_pb2.MoveFacesRequest, _matcher_pb2.MoveFacesResponse]  # type: ignore[assignment]
     """MoveFaces moves faces to the person whose they are, who is added when new:
-    all of them or none. Persons who have no face left stay, without faces.
-    Safe to retry.
+    all of them or none. Persons who have no face left stay, without faces. A
+    person who is there stays suspended or not; one who is added is suspended
+    if an owner of the faces is. Safe to retry.
     """
     MergePersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]  # type: ignore[assignment]
     """MergePersons moves all faces of one person to another and erases the first,
     for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
     naming source_person_id. Where the target would have more faces than a
     person may have, the answer is PERSON_FULL. MoveFaces with the answer's
-    moved_face_ids takes a merge back, but for the source's display_name, audit
-    events and times, which are erased.
+    moved_face_ids takes a merge back at any time, as long as the faces exist,
+    but for what is erased of the source: display_name, labels, metadata, audit
+    events, times, dismissed duplicates, and photos that both had. If one of
+    the two is suspended, the target is afterwards.
     """
     ExportPerson: _aio.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]  # type: ignore[assignment]
     """ExportPerson reads all data stored of one person, to answer a data
@@ -303,7 +329,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID, ID_INVALID,
     OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the
     field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH,
-    PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    PERSON_FULL, PERSON_SUSPENDED, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
     (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND),
     REQUEST_ID_REUSED, PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE
@@ -317,8 +343,14 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     A caller whose key is limited to labels finds only people who have them: for
-    it others are not enrolled, and a probe's face_id is refused as
+    it others are not enrolled, and a probe's face_id or person_id is refused as
     NOT_PERMITTED.
+
+    A suspended person (Person.suspended) stays enrolled, and matches no claim:
+    Verify answers PERSON_SUSPENDED whatever the face is, and Identify finds the
+    others as if this person were not enrolled. Everything else treats a
+    suspended person as any other, but for Calibrate and MeasureRecall, which
+    leave them out.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -347,7 +379,9 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.VerifyResponse, _abc.Awaitable[_matcher_pb2.VerifyResponse]]:
         """Verify decides whether a face is the named person's, by the nearest of that
-        person's faces. Always exact. Safe to retry.
+        person's faces. Always exact. A suspended person is refused as
+        PERSON_SUSPENDED: nothing is compared then, and no failed try counted. Safe
+        to retry.
         """
 
     @_abc_1.abstractmethod
@@ -367,7 +401,9 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.CompareRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.CompareResponse, _abc.Awaitable[_matcher_pb2.CompareResponse]]:
-        """Compare measures the distance of two faces. Safe to retry."""
+        """Compare measures the distance of two faces, or of the nearest two of
+        persons. Safe to retry.
+        """
 
     @_abc_1.abstractmethod
     def GetPerson(
@@ -403,8 +439,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.UpdatePersonRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.UpdatePersonResponse, _abc.Awaitable[_matcher_pb2.UpdatePersonResponse]]:
-        """UpdatePerson changes a person's display_name, labels and metadata. Safe to
-        retry.
+        """UpdatePerson changes a person's display_name, labels and metadata, and
+        suspends or resumes the person. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -424,8 +460,9 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.MoveFacesResponse, _abc.Awaitable[_matcher_pb2.MoveFacesResponse]]:
         """MoveFaces moves faces to the person whose they are, who is added when new:
-        all of them or none. Persons who have no face left stay, without faces.
-        Safe to retry.
+        all of them or none. Persons who have no face left stay, without faces. A
+        person who is there stays suspended or not; one who is added is suspended
+        if an owner of the faces is. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -438,8 +475,10 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
         naming source_person_id. Where the target would have more faces than a
         person may have, the answer is PERSON_FULL. MoveFaces with the answer's
-        moved_face_ids takes a merge back, but for the source's display_name, audit
-        events and times, which are erased.
+        moved_face_ids takes a merge back at any time, as long as the faces exist,
+        but for what is erased of the source: display_name, labels, metadata, audit
+        events, times, dismissed duplicates, and photos that both had. If one of
+        the two is suspended, the target is afterwards.
         """
 
     @_abc_1.abstractmethod

@@ -46,6 +46,7 @@ def person_message(person: Person) -> pb.Person:
         face_count=person.faces,
         labels=person.attributes.labels,
         metadata=metadata_struct(person.attributes),
+        suspended=person.suspended,
     )
     message.create_time.FromDatetime(person.create_time)
     message.update_time.FromDatetime(person.update_time)
@@ -166,6 +167,7 @@ def _candidate_message(candidate: Candidate) -> pb.Candidate:
         face_id=if_scores(str(candidate.face_id), ""),
         labels=candidate.attributes.labels if candidate.attributes else None,
         metadata=metadata_struct(candidate.attributes) if candidate.attributes else None,
+        probe_face_id=str(candidate.probe_face_id or ""),
     )
 
 

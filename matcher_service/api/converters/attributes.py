@@ -24,7 +24,7 @@ from matcher_service.domain.faces import PersonChange
 
 MAX_FILTER_VALUES = 16
 MAX_FILTER_PERSONS = 1000
-CHANGEABLE = ("display_name", "labels", "metadata")  # of a person
+CHANGEABLE = ("display_name", "labels", "metadata", "suspended")  # of a person
 
 
 class HasAttributes(Protocol):
@@ -60,7 +60,8 @@ def person_change(message: pb.UpdatePersonRequest) -> PersonChange:
         named = _masked(named, set(message.update_mask.paths))
     if not named:
         raise OptionInvalid(
-            "the request changes nothing: set display_name, labels or metadata, or name them in update_mask",
+            "the request changes nothing: set display_name, labels, metadata or suspended, or name them in "
+            "update_mask",
             field="update_mask",
         )
     keys = {path.removeprefix("labels.") for path in named if path.startswith("labels.")}
@@ -71,6 +72,7 @@ def person_change(message: pb.UpdatePersonRequest) -> PersonChange:
             removed=sorted(keys.difference(given.labels)),
             replaces_labels="labels" in named,
             metadata=(given.metadata or "") if "metadata" in named else None,
+            suspended=message.suspended if "suspended" in named else None,
         ),
     )
 
@@ -80,7 +82,8 @@ def _masked(given: set[str], wanted: set[str]) -> set[str]:
     for path in wanted.difference(CHANGEABLE):
         if not path.startswith("labels."):
             raise OptionInvalid(
-                "update_mask may name only display_name, labels, labels.KEY and metadata", field="update_mask"
+                "update_mask may name only display_name, labels, labels.KEY, metadata and suspended",
+                field="update_mask",
             )
         check_key(path.removeprefix("labels."), "update_mask")
     for path in sorted(given.difference(wanted)):
@@ -105,7 +108,8 @@ def person_filter(message: pb.PersonFilter) -> PersonFilter:
         ids.person_id(person, f"filter.person_ids[{index}]")
         for index, person in enumerate(message.person_ids)
     }
-    return PersonFilter(labels, tuple(sorted(persons)))
+    suspended = message.suspended if message.HasField("suspended") else None
+    return PersonFilter(labels, tuple(sorted(persons)), suspended)
 
 
 def metadata_struct(attributes: Attributes) -> Struct | None:

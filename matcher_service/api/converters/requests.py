@@ -16,6 +16,7 @@ from matcher_service.domain.faces import (
     MAX_VALUE,
     Encoding,
     FaceChange,
+    PersonProbe,
     Photo,
     Probe,
 )
@@ -48,10 +49,25 @@ def probe(message: pb.Probe, field: str, *, searched: bool = False) -> Probe:
             return Probe(Photo(message.image, message.use_largest_face), field)
         case "face_id":
             return Probe(ids.parse_uuid(message.face_id, f"{field}.face_id"), field)
+        case "person_id":
+            raise OptionInvalid(
+                "a person is a probe of Identify and Compare only: send an image or an encoding, or the "
+                "face_id of one of the person's faces (ListFaces)",
+                field=f"{field}.person_id",
+            )
         case _:
             raise OptionInvalid(
                 f"the probe is empty: set {field}.encoding, {field}.image or {field}.face_id", field=field
             )
+
+
+def probe_or_person(message: pb.Probe, field: str) -> Probe | PersonProbe:
+    """Read a probe of a method that does not count failed tries and takes persons. Raises as `probe`."""
+    if message.WhichOneof("face") != "person_id":
+        return probe(message, field, searched=True)
+    rights.check_may_search_by_vector(f"{field}.person_id")
+    rights.check_may_name_face(f"{field}.person_id")
+    return PersonProbe(ids.person_id(message.person_id, f"{field}.person_id"), field)
 
 
 def encoding(message: encoder_pb2.Encoding, field: str) -> Encoding:

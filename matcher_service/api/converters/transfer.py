@@ -8,6 +8,8 @@ import numpy as np
 
 from facerec.contract import DIMENSIONS
 from facerec.matcher.v1 import transfer_pb2 as pb
+from facerec.serving.auth.errors import NotPermitted
+from facerec.serving.middleware import call
 from matcher_service import caller_rights as rights
 from matcher_service.api.converters.attributes import attribute_change, metadata_struct
 from matcher_service.api.converters.requests import space
@@ -55,6 +57,7 @@ def chunk(request: pb.ImportFacesRequest) -> Chunk:
     if request.WhichOneof("part") != "chunk":
         raise OptionInvalid("every message after the header must be a chunk", field="chunk")
     message = request.chunk
+    _check_may_suspend(message)
     faces = ids.count(len(message.person_ids), "chunk.person_ids", 1, MAX_CHUNK_FACES)
     if len(message.encodings) != faces * _ROW_BYTES:
         raise EncodingInvalid(
@@ -97,7 +100,21 @@ def _attributes(message: pb.Attributes | None) -> AttributeChange | MatcherError
         given = attribute_change(message)
     except OptionInvalid as error:
         return OptionInvalid(error.message, field="attributes")
-    return AttributeChange(given.labels, metadata=given.metadata or None)
+    return AttributeChange(
+        given.labels,
+        metadata=given.metadata or None,
+        suspended=message.suspended if message.HasField("suspended") else None,
+    )
+
+
+def _check_may_suspend(message: pb.FaceChunk) -> None:
+    """Raises NotPermitted: the role enroll alone may not resume a person who was suspended."""
+    if not call.is_admin() and any(each.HasField("suspended") for each in message.attributes):
+        raise NotPermitted(
+            "suspending or resuming people by an import requires the role admin: leave it out, or use a key "
+            "with that role",
+            field="chunk.attributes",
+        )
 
 
 def _expire_time(message: Any) -> datetime.datetime | None:
@@ -146,7 +163,9 @@ def export_message(space: str, faces: Chunk) -> pb.ExportFacesResponse:
     for change in faces.attributes:
         assert isinstance(change, AttributeChange)
         message.attributes.add(
-            labels=change.labels, metadata=metadata_struct(Attributes(metadata=change.metadata or ""))
+            labels=change.labels,
+            metadata=metadata_struct(Attributes(metadata=change.metadata or "")),
+            suspended=change.suspended,
         )
     for time in faces.expire_times:
         added = message.expire_times.add()

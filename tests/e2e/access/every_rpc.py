@@ -29,6 +29,7 @@ IDS = {
     "face_id_b",
     "own_face_id",
     "other_face_id",
+    "probe_face_id",
     "next_page_token",
     "event_id",
     "person_tag",
@@ -114,6 +115,13 @@ class Recorder:
             stored = pb.Probe(face_id=face_id)
             await self.ask("Compare", pb.CompareRequest(probe_a=probes[cluster], probe_b=stored))
             await self.ask("Identify", pb.IdentifyRequest(probes=[stored]))
+            held = pb.Probe(person_id=person)
+            await self.ask("Compare", pb.CompareRequest(probe_a=held, probe_b=held))
+            await self.ask("Identify", pb.IdentifyRequest(probes=[held]))
+            await self._as_admin("UpdatePerson", pb.UpdatePersonRequest(person_id=person, suspended=True))
+            await self.ask("Verify", claim)
+            await self.ask("Identify", pb.IdentifyRequest(probes=[probes[cluster]]))
+            await self._as_admin("UpdatePerson", pb.UpdatePersonRequest(person_id=person, suspended=False))
 
     async def _as_admin(self, method: str, request: Any) -> Any:
         request.collection_id = self._collection_id

@@ -1,4 +1,6 @@
-"""Identify among some people finds whom numpy finds among them, however the collection is searched."""
+"""Identify finds whom numpy finds among some people or by all faces of a person, and nobody who is suspended,
+however the collection is searched.
+"""
 
 import asyncio
 import dataclasses
@@ -45,6 +47,16 @@ class Stored:
         people = [int(self.faces.people[place]) for place in places]
         return list(dict.fromkeys(dataset.person_id(each) for each in people if selects(each)))
 
+    def alike(self, person: int, threshold: float) -> list[str]:
+        """Whom else numpy finds by any of a person's faces, nearest first."""
+        own = self.faces.people == person
+        others = self.faces.encodings[~own].astype(float)
+        faces = self.faces.encodings[own].astype(float)
+        distances = np.linalg.norm(others[:, None] - faces, axis=2).min(axis=1)
+        people = self.faces.people[~own]
+        places = [place for place in np.argsort(distances, kind="stable") if distances[place] <= threshold]
+        return list(dict.fromkeys(dataset.person_id(int(people[place])) for place in places))
+
 
 @pytest.fixture(autouse=True)
 async def people(administrator: asyncpg.Connection) -> None:
@@ -59,15 +71,16 @@ async def people(administrator: asyncpg.Connection) -> None:
     )
 
 
-async def expire_some(administrator: asyncpg.Connection) -> Stored:
-    """Let every seventh face expire; the others."""
+async def hide_some(administrator: asyncpg.Connection) -> Stored:
+    """Let every seventh face expire, and suspend every eleventh person; the others' faces."""
     await administrator.execute(
         f"UPDATE facerec.{FACE} SET expire_time = now() - interval '1 s'"
         " WHERE hashtext(face_id::text) % 7 = 0"
     )
+    await administrator.execute(f"UPDATE facerec.{PERSON} SET suspended = person_key % 11 = 0")
     rows = await administrator.fetch(
         f"SELECT p.person_id, f.encoding::real[] AS encoding FROM facerec.{FACE} f"
-        f" JOIN facerec.{PERSON} p USING (person_key) WHERE f.expire_time > now()"
+        f" JOIN facerec.{PERSON} p USING (person_key) WHERE f.expire_time > now() AND NOT p.suspended"
     )
     assert 0.5 < len(rows) / (2 * PEOPLE.people) < 0.95
     people = np.array([int(row["person_id"].removeprefix("p")) for row in rows])
@@ -114,7 +127,7 @@ async def find(matcher: RunningMatcher, probes: Any, threshold: float, chosen: p
 
 
 @pytest.mark.parametrize("kind", ["in one statement", "apart", "by sketches", "by index"])
-async def test_a_search_among_some_finds_whom_numpy_finds_among_them(
+async def test_a_search_among_some_or_by_a_person_finds_whom_numpy_finds(
     start_matcher: StartMatcher,
     database_url: str,
     administrator: asyncpg.Connection,
@@ -127,7 +140,7 @@ async def test_a_search_among_some_finds_whom_numpy_finds_among_them(
         assert await runner.run_once(MaintenanceOptions(database_url))
     if kind == "by index":
         await index(administrator)
-    stored = await expire_some(administrator)
+    stored = await hide_some(administrator)
     apart = 10**6 if kind == "in one statement" else 0
     matcher = await start_matcher(database_url, scan_apart_above_faces=apart)
     probes = np.concatenate([PEOPLE.genuine(8, draw=1).encodings, PEOPLE.non_mated(4, draw=2)])
@@ -147,6 +160,32 @@ async def test_a_search_among_some_finds_whom_numpy_finds_among_them(
     assert differences == 0
     assert found > 50
     assert (pb.SEARCH_MODE_INDEX in modes) == (kind == "by index")
+    await check_persons(matcher, stored)
+
+
+async def check_persons(matcher: RunningMatcher, stored: Stored) -> None:
+    """Compare searches by persons with numpy's."""
+    persons = sorted({int(person) for person in stored.faces.people})[:60:10]
+    found = 0
+    for exact_only, threshold in ((True, 0.9), (False, 1.1)):
+        request = pb.IdentifyRequest(
+            probes=[pb.Probe(person_id=dataset.person_id(person)) for person in persons],
+            max_candidates=20,
+            max_distance=threshold,
+            exact_only=exact_only,
+        )
+        for person, answer in zip(
+            persons, (await retried(matcher.stub.Identify, request)).faces, strict=True
+        ):
+            names = [candidate.person_id for candidate in answer.candidates]
+            expected = stored.alike(person, threshold)
+            found += len(expected)
+            assert answer.exact
+            assert names == expected[:20]
+            assert answer.matched_persons == min(len(expected), 101)
+            pairs = [(each.face_id, each.probe_face_id) for each in answer.candidates]
+            assert len(set(pairs)) == len(pairs)
+    assert found > 50
 
 
 async def test_searches_that_share_a_scan_keep_their_own_filters(
@@ -156,7 +195,7 @@ async def test_searches_that_share_a_scan_keep_their_own_filters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(search, "MAX_LOOKED_UP", LOOKED_UP)
-    stored = await expire_some(administrator)
+    stored = await hide_some(administrator)
     matcher = await start_matcher(database_url, scan_apart_above_faces=0, scan_pool_size=1)
     (probe,) = PEOPLE.genuine(1, draw=5).encodings
     many = [each for each in FILTERS if each[0]] * 3
