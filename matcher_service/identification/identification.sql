@@ -102,8 +102,8 @@ WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :call
 -- everybody, only persons with such labels (PersonFilter.path) are taken into account; without :with_suspended only those
 -- who are not suspended; and not the person of :left_out_key, if that is not null. Returns one row per candidate, nearest
 -- first, at most :max_rows; with :by_id the first by person id of all within the threshold. Without a candidate, one row
--- with a null person. `matched_persons` counts the persons within the threshold, up to 101; `faces` the faces compared but
--- for those of suspended persons.
+-- with a null person. `matched_persons` counts the persons within the threshold, up to 101; `faces` the faces compared, in a
+-- scan without those of the suspended.
 --
 -- `search` is what was done: 'index'; 'scan'; 'scan_needed' if more than :max_scanned_faces faces must be scanned; 'none'
 -- if the probe has no encoding or one of another space. `accepted` is true of a scan, and of an index result whose
@@ -172,16 +172,9 @@ WITH asked AS MATERIALIZED (
     ) near
     ORDER BY distance
     LIMIT 10
-), proposed AS MATERIALIZED (
-    SELECT u.person_key, (
-               SELECT NOT :with_suspended::boolean
-               FROM facerec.:"person" p
-               WHERE p.collection_id = :collection_id AND p.person_key = u.person_key AND p.suspended
-           ) IS TRUE AS ignored
-    FROM (SELECT by_mean.person_key FROM by_mean UNION SELECT by_center.person_key FROM by_center) u
 ), measured AS MATERIALIZED (
-    SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance, proposed.ignored
-    FROM proposed
+    SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
+    FROM (SELECT by_mean.person_key FROM by_mean UNION SELECT by_center.person_key FROM by_center) proposed
     JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.person_key = proposed.person_key
     WHERE f.expire_time > now()
 ), within AS MATERIALIZED (
@@ -189,9 +182,7 @@ WITH asked AS MATERIALIZED (
     FROM (
         SELECT hit.person_key, hit.face_id, hit.distance FROM scanned, unnest((scanned.found).hits) AS hit
         UNION ALL
-        SELECT measured.person_key, measured.face_id, measured.distance
-        FROM measured
-        WHERE measured.distance <= (SELECT threshold FROM asked)
+        SELECT measured.* FROM measured WHERE measured.distance <= (SELECT threshold FROM asked)
     ) h
     ORDER BY h.person_key, h.distance, h.face_id
 ), nearest AS MATERIALIZED (
@@ -232,7 +223,7 @@ SELECT asked.space,
                    SELECT p.person_key FROM facerec.:"person" p WHERE p.suspended AND NOT :with_suspended::boolean
                ))
            )
-           ELSE (SELECT count(*) FROM measured WHERE NOT measured.ignored)
+           ELSE (SELECT count(*) FROM measured)
        END AS faces,
        (SELECT least(count(*), 101) FROM nearest) AS matched_persons,
        candidate.person_id,

@@ -59,7 +59,7 @@ class EnrollmentChecks:
         without: Sequence[uuid.UUID] = (),
     ) -> OthersCheck | None:
         """Search for another person within the duplicate threshold, and compare with the person's own faces.
-        Suspended people are found too: they are not to be enrolled anew under another id.
+        Suspended people are found too: they are not to come back under another id.
 
         Returns the nearest with `scores`, else the first by person id. The person's own faces `without` are
         left out. Returns None without a search if the policies need none, or if a caller without scores may

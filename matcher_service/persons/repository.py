@@ -109,7 +109,7 @@ class PersonRepository:
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
         """Move the source's faces to the target; returns the id of a person that does not exist instead.
 
-        The target is suspended if either is: whoever is under one id is under the other. Raises PersonFull.
+        The target is suspended if either is. Raises PersonFull.
         """
         async with self.database.transaction(collection_id) as session:
             locked = await session.required_row(

@@ -284,12 +284,10 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         left_out_key=None,
     )
     assert f"Seq Scan on {face} f" in identify
-    both = await plan(
-        database,
-        "compare_persons",
-        max_faces=65,
-        **{f"{kind}_{side}": None for side in "ab" for kind in ("person_id", "face_id", "encoding")},
-    )
+    sides: dict[str, Any] = {
+        f"{kind}_{side}": None for side in "ab" for kind in ("person_id", "face_id", "encoding")
+    }
+    both = await plan(database, "compare_persons", max_faces=65, **sides)
     assert "Seq Scan" not in both.replace("Seq Scan on collection", "")
     review = review_of([1, 2, 3], max_rows=101)
     everybody = await plan(database, "review_exactly", **review, after_key=1, until_key=2**63 - 1)

@@ -35,7 +35,9 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     person.
     """
     AUDIT_ACTION_UPDATE_PERSON: _AuditAction.ValueType  # 3
-    """AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata."""
+    """AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata, or
+    suspended or resumed a person.
+    """
     AUDIT_ACTION_MERGE_PERSONS: _AuditAction.ValueType  # 4
     """AUDIT_ACTION_MERGE_PERSONS moved one person's faces to another."""
     AUDIT_ACTION_DELETE_PERSON: _AuditAction.ValueType  # 5
@@ -83,7 +85,9 @@ AUDIT_ACTION_IMPORT: AuditAction.ValueType  # 2
 person.
 """
 AUDIT_ACTION_UPDATE_PERSON: AuditAction.ValueType  # 3
-"""AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata."""
+"""AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata, or
+suspended or resumed a person.
+"""
 AUDIT_ACTION_MERGE_PERSONS: AuditAction.ValueType  # 4
 """AUDIT_ACTION_MERGE_PERSONS moved one person's faces to another."""
 AUDIT_ACTION_DELETE_PERSON: AuditAction.ValueType  # 5
@@ -242,8 +246,10 @@ class AuditEvent(_message.Message):
     def details(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """details describe a change: settings before and after, the id of an import
         or a calibration; `changed` names the fields of a person or face that
-        changed, never their values; `duplicate_policy` is `ignored` for an import
-        into a collection that refuses duplicates.
+        changed, never their values, but for `suspended`, which is `true` or `false`
+        where that changed; `persons_suspended` and `persons_resumed` count the
+        people of an import for whom it did; `duplicate_policy` is `ignored` for an
+        import into a collection that refuses duplicates.
         """
 
     def __init__(

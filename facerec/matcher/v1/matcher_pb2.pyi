@@ -974,9 +974,9 @@ class IdentifiedFace(_message.Message):
     faces_searched: _builtins.int
     """faces_searched counts the faces whose distance was computed: all of the
     collection's in an exact search, or of the people whom a filter selects if
-    they are few; faces of suspended people are not counted. Of more than a few
-    thousand it is then an estimate. Of a person_id it is the most of any of the
-    person's faces. 0 without scores.
+    they are few, without those of suspended people. Of more than a few thousand
+    it is then an estimate. Of a person_id it is the most of any of the person's
+    faces. 0 without scores.
     """
     matched_persons: _builtins.int
     """matched_persons counts the people within the threshold; if more than one,

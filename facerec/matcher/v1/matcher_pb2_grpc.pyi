@@ -126,10 +126,10 @@ class MatcherServiceStub:
     for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
     naming source_person_id. Where the target would have more faces than a
     person may have, the answer is PERSON_FULL. MoveFaces with the answer's
-    moved_face_ids takes a merge back at any time, as long as the faces exist,
-    but for what is erased of the source: display_name, labels, metadata, audit
-    events, times, dismissed duplicates, and photos that both had. If one of
-    the two is suspended, the target is afterwards.
+    moved_face_ids takes a merge back, at any time, but for what it erased of
+    the source: display_name, labels, metadata, times, the thread of audit
+    events, dismissed duplicates, and photos that both had. If one of the two is
+    suspended, the target is afterwards.
     """
     ExportPerson: _grpc.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]
     """ExportPerson reads all data stored of one person, to answer a data
@@ -269,10 +269,10 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
     naming source_person_id. Where the target would have more faces than a
     person may have, the answer is PERSON_FULL. MoveFaces with the answer's
-    moved_face_ids takes a merge back at any time, as long as the faces exist,
-    but for what is erased of the source: display_name, labels, metadata, audit
-    events, times, dismissed duplicates, and photos that both had. If one of
-    the two is suspended, the target is afterwards.
+    moved_face_ids takes a merge back, at any time, but for what it erased of
+    the source: display_name, labels, metadata, times, the thread of audit
+    events, dismissed duplicates, and photos that both had. If one of the two is
+    suspended, the target is afterwards.
     """
     ExportPerson: _aio.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]  # type: ignore[assignment]
     """ExportPerson reads all data stored of one person, to answer a data
@@ -475,10 +475,10 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
         naming source_person_id. Where the target would have more faces than a
         person may have, the answer is PERSON_FULL. MoveFaces with the answer's
-        moved_face_ids takes a merge back at any time, as long as the faces exist,
-        but for what is erased of the source: display_name, labels, metadata, audit
-        events, times, dismissed duplicates, and photos that both had. If one of
-        the two is suspended, the target is afterwards.
+        moved_face_ids takes a merge back, at any time, but for what it erased of
+        the source: display_name, labels, metadata, times, the thread of audit
+        events, dismissed duplicates, and photos that both had. If one of the two is
+        suspended, the target is afterwards.
         """
 
     @_abc_1.abstractmethod

@@ -88,6 +88,26 @@ async def test_a_limited_key_names_no_stored_face(matcher: RunningMatcher) -> No
         await matcher.stub.Compare(pair, metadata=bearer("a"))
 
 
+async def test_a_limited_key_names_no_person_as_a_probe(matcher: RunningMatcher) -> None:
+    held = pb.Probe(person_id="ann")
+    with refused(Reason.NOT_PERMITTED, "probes[0].person_id"):
+        await matcher.stub.Identify(pb.IdentifyRequest(probes=[held]), metadata=bearer("a"))
+    with refused(Reason.NOT_PERMITTED, "probe_a.person_id"):
+        pair = pb.CompareRequest(probe_a=held, probe_b=encoding(NEAR))
+        await matcher.stub.Compare(pair, metadata=bearer("a"))
+
+
+async def test_a_suspended_person_is_known_to_those_alone_who_may_find_them(matcher: RunningMatcher) -> None:
+    for person_id in ("ann", "ben"):
+        change = pb.UpdatePersonRequest(person_id=person_id, suspended=True)
+        await matcher.stub.UpdatePerson(change, metadata=bearer("x"))
+    assert [await found(matcher, key) for key in "xabs"] == [["cat", "dan"], [], ["cat"], ["cat"]]
+    for person_id, reason in (("ann", Reason.PERSON_SUSPENDED), ("ben", Reason.PERSON_NOT_FOUND)):
+        with refused(reason, "person_id"):
+            claim = pb.VerifyRequest(person_id=person_id, probe=encoding(NEAR))
+            await matcher.stub.Verify(claim, metadata=bearer("a"))
+
+
 def test_labels_are_for_roles_whose_methods_respect_them(keys_file: WriteKeys) -> None:
     for roles in (["verify", "manage"], ["enroll"], ["admin"]):
         with pytest.raises(SettingsInvalid, match="an entry with labels may have the roles encode, verify"):

@@ -41,6 +41,18 @@ async def matcher(start_matcher: StartMatcher, database_url: str, keys_file: Wri
     return running
 
 
+async def test_a_person_counts_as_many_probes_as_they_have_faces(matcher: RunningMatcher) -> None:
+    await matcher.stub.Enroll(enroll("ann", *map(encoding, vectors(5, seed=5))), metadata=bearer("a"))
+    request = pb.IdentifyRequest(probes=[pb.Probe(person_id="ann")])  # six faces
+    await matcher.stub.Identify(request, metadata=bearer("n"))  # costlier than the burst: it passes once
+    with refused(Reason.RATE_LIMITED):
+        await matcher.stub.Identify(search(1), metadata=bearer("n"))
+    for _ in range(3):
+        await matcher.stub.Identify(request, metadata=bearer("k"))
+    with refused(Reason.RATE_LIMITED):
+        await matcher.stub.Identify(request, metadata=bearer("k"))
+
+
 @pytest.mark.parametrize(
     ("method", "request_", "calls"),
     [
