@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages bench-consistency
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages bench-consistency soak-model
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -151,6 +151,9 @@ soak-operations: $(VENV)/.dev ## Kill matchers under long calls with request ids
 
 bench-deletion: $(VENV)/.dev ## Measure the deletion of a collection of FACES=1000000.
 	@$(BIN)/python -m tests.benchmarks.deletion --faces $(or $(FACES),1000000)
+
+soak-model: $(VENV)/.dev ## Drive two matchers at random beside dicts and numpy; SEQUENCES=200 of STEPS=200 calls or so.
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.model $(or $(SEQUENCES),200) $(or $(STEPS),200)
 
 soak-sketches: $(VENV)/.dev ## Change and search for people while their sketches are built, dropped and scrubbed.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.sketches $(or $(CYCLES),60)

@@ -1,13 +1,15 @@
-"""A state machine for hypothesis: a matcher, and an oracle of each of its collections."""
+"""A state machine for hypothesis: two matchers over one database, and an oracle of each collection."""
 
 import asyncio
 import itertools
+import random
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import asyncpg
 import grpc.aio
-from hypothesis.stateful import RuleBasedStateMachine
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2_grpc
@@ -18,15 +20,39 @@ from tests.fixtures.matcher import matcher_service
 T = TypeVar("T")
 
 
+def drive(machine: "type[MatcherMachine]", database_url: str, *, sequences: int, steps: int) -> int:
+    """Run sequences of steps drawn at random; the number of calls made."""
+    with asyncio.Runner() as runner:
+        administrator = runner.run(asyncpg.connect(database_url))
+        values = {"database_url": database_url, "administrator": administrator, "runner": runner, "calls": 0}
+        driven: type[MatcherMachine] = type("Driven", (machine,), values)
+        run_state_machine_as_test(
+            driven,
+            settings=settings(
+                max_examples=sequences,
+                stateful_step_count=steps,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        runner.run(administrator.close())
+    return driven.calls
+
+
 class MatcherMachine(RuleBasedStateMachine):
-    """A matcher that begins with the collection `default`, empty; the calls to it, and what it stored."""
+    """Two matchers that begin with the collection `default`, empty; calls to either, and what they stored.
+
+    `calls` counts the calls of all machines of a class.
+    """
 
     database_url: str
     administrator: asyncpg.Connection
     runner: asyncio.Runner
+    calls: int
 
     def __init__(self) -> None:
         super().__init__()
+        self.random = random.Random()
         self.tenants = {"default": Tenant()}
         self.births = itertools.count()
         self.run(self._open(empty=True))
@@ -39,16 +65,28 @@ class MatcherMachine(RuleBasedStateMachine):
             await self.administrator.execute(
                 "SELECT facerec.delete_collection(collection_id) FROM facerec.collection"
             )
-        self.service = matcher_service(self.database_url)
-        await self.service.start()
-        await self.service.checked.wait()
-        self.channel = grpc.aio.insecure_channel(self.service.server.address)
-        self.stub: Any = matcher_pb2_grpc.MatcherServiceStub(self.channel)
-        self.collections: Any = matcher_pb2_grpc.CollectionServiceStub(self.channel)
+        self.services = [matcher_service(self.database_url) for _ in range(2)]
+        for service in self.services:
+            await service.start()
+            await service.checked.wait()
+        self.channels = [grpc.aio.insecure_channel(service.server.address) for service in self.services]
+        self.stubs = [matcher_pb2_grpc.MatcherServiceStub(channel) for channel in self.channels]
+        self.collection_stubs = [matcher_pb2_grpc.CollectionServiceStub(channel) for channel in self.channels]
+
+    @property
+    def stub(self) -> Any:
+        """One of the two matchers at random."""
+        return self.random.choice(self.stubs)
+
+    @property
+    def collections(self) -> Any:
+        """One of the two matchers at random."""
+        return self.random.choice(self.collection_stubs)
 
     async def _close(self) -> None:
-        await self.channel.close()
-        await self.service.stop()
+        for channel, service in zip(self.channels, self.services, strict=True):
+            await channel.close()
+            await service.stop()
 
     def teardown(self) -> None:
         self.run(self._close())
@@ -74,6 +112,7 @@ class MatcherMachine(RuleBasedStateMachine):
             self.run(self._answer(getattr(self.stub, method), request))
 
     async def _answer(self, call: Callable[[Any], Any], request: Any) -> Any:
+        type(self).calls += 1
         return await call(request)
 
     def _pages(self, name: str, method: str, request: Any, field: str) -> list[Any]:
