@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import structlog
+
 from tests.e2e.matcher.machine import drive
 from tests.e2e.matcher.model_attributes import AttributesMachine
 from tests.fixtures.clusters import open_migrated
@@ -33,6 +35,7 @@ def run(sequences: int, steps: int) -> int:
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))  # no line a call
     wanted = [int(each) for each in sys.argv[1:]]
     begin = time.monotonic()
     calls = run(*(wanted + [SEQUENCES, STEPS][len(wanted) :]))

@@ -61,6 +61,7 @@ SHAPES = _documented()
 MAPS = {"labels", "metadata", "details"}  # whose keys are anybody's
 NULLABLE = {
     *("expire_time", "duplicate_distance", "recall", "build_time", "quality", "quality_a", "quality_b"),
+    "bounding_box",
     *(
         "database_ready",
         "estimated_faces",

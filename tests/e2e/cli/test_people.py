@@ -89,6 +89,54 @@ def test_labels_are_set_shown_listed_by_and_moved_by_an_export(
 
 
 @pytest.mark.usefixtures("crew")
+def test_a_person_is_suspended_listed_and_moved_by_an_export_and_resumed(
+    terminal: Terminal, sample_photos: Path, tmp_path: Path
+) -> None:
+    def listed(*options: object) -> list[str]:
+        persons = terminal.run("people", *options, *CREW, "--json").json["persons"]
+        return [person["person_id"] for person in persons]
+
+    photo = sample_photos / "obama.jpg"
+    assert terminal.run("people", "suspend", "ann", *CREW).out == "ann is suspended\n"
+    assert (listed("--suspended"), listed("--active")) == (["ann"], ["anna", "ben"])
+    assert terminal.run("people", *CREW).out.splitlines()[0].endswith("  state")
+    assert terminal.run("people", "show", "ann", *CREW).out.startswith("ann: 1 face, suspended\n")
+    refused = terminal.run("verify", "ann", photo, *CREW, "--json")
+    assert (refused.code, refused.json["error"]["reason"]) == (2, "PERSON_SUSPENDED")
+    found = terminal.run("identify", photo, *CREW, "--json").json["faces"][0]["candidates"]
+    assert [each["person_id"] for each in found] == ["ben"]
+    for name in ("crew.npz", "crew.jsonl"):
+        assert terminal.run("export", tmp_path / name, *CREW).code == 0
+        copy = ("--collection", f"copy-{name[5:]}".replace(".", ""))
+        terminal.run("collections", "create", copy[1])
+        assert terminal.run("import", tmp_path / name, *copy).code == 0
+        persons = terminal.run("people", *copy, "--json").json["persons"]
+        assert [each["suspended"] for each in persons] == [True, False, False]
+        terminal.run("collections", "delete", copy[1], "--yes")
+    resumed = terminal.run("people", "resume", "ann", *CREW, "--json")
+    assert (resumed.code, resumed.json["person"]["suspended"]) == (0, False)
+    assert terminal.run("verify", "ann", photo, *CREW).code == 0
+
+
+@pytest.mark.usefixtures("crew")
+def test_a_person_is_compared_and_searched_for_by_all_of_their_faces(
+    terminal: Terminal, sample_photos: Path, tmp_path: Path
+) -> None:
+    alike = terminal.run("identify", "person:ann", *CREW)
+    assert (alike.code, alike.out.splitlines()[-1]) == (0, "1 other person within the threshold 0.500")
+    assert alike.out.splitlines()[2].startswith("ben ")
+    (face,) = terminal.run("identify", "person:ann", *CREW, "--json").json["faces"]
+    assert face["candidates"][0]["probe_face_id"]
+    assert terminal.run("identify", "person:anna", *CREW).code == 1
+    both = terminal.run("compare", "person:ann", "person:ben", *CREW, "--json")
+    assert (both.code, bool(both.json["face_id_a"]), bool(both.json["face_id_b"])) == (0, True, True)
+    mixed = terminal.run("compare", sample_photos / "biden.jpg", "person:ann", *CREW)
+    assert (mixed.code, mixed.out[:9]) == (1, "no match:")
+    drawn = terminal.run("identify", "person:ann", "--annotate", tmp_path / "out.jpg", *CREW)
+    assert (drawn.code, "is a person" in drawn.err) == (2, True)
+
+
+@pytest.mark.usefixtures("crew")
 def test_an_error_says_which_id_it_is_about(terminal: Terminal, sample_photos: Path) -> None:
     def said(*command: object) -> str:
         return terminal.run(*command).err
