@@ -9,6 +9,7 @@ to a gRPC status once. The clients raise `FacerecError` itself, with what the st
 
 import enum
 from collections.abc import Mapping
+from typing import Self
 
 
 class Reason(enum.StrEnum):
@@ -96,3 +97,9 @@ class FacerecError(Exception):
         self.metadata = dict(metadata or {})
         if reason is not None:
             self.reason = reason
+
+    def __copy__(self) -> Self:
+        """A copy without the traceback, of subclasses too whose constructors take other arguments."""
+        other = type(self).__new__(type(self), *self.args)
+        other.__dict__.update(self.__dict__)
+        return other

@@ -94,7 +94,7 @@ def identify(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Say who is in a photo, face by face, or who else is like a person."""
+    """Say who is in a photo, face by face, or like a person."""
     data = _probe(image)
     if annotate and not isinstance(data, bytes):
         raise Problem(f"--annotate draws on a photo, and {image} is a person", "USAGE")
@@ -210,7 +210,7 @@ def compare(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Decide whether two photos, or persons by the nearest of their faces, show the same person."""
+    """Decide whether two photos, or two ids, are of one person."""
     if a == b == str(STDIN):
         raise Problem("only one photo can come from standard input: name a file for the other", "USAGE")
     probes = _probe(a), _probe(b)

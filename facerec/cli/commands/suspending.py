@@ -17,7 +17,7 @@ def suspend(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Have a person match no claim, until `resume`; faces and data stay."""
+    """Have a person match no claim until resumed."""
     _update(person, collection, address, suspended=True, json=json)
 
 

@@ -71,6 +71,7 @@ async def aggregating(url: str) -> AsyncIterator[Callable[[Vectors, float], Awai
                 face_id=None,
                 max_distance=threshold,
                 max_candidates=5,
+                max_rows=5,
                 space=SPACE,
                 exact_only=True,
                 max_scanned_faces=None,
@@ -78,6 +79,8 @@ async def aggregating(url: str) -> AsyncIterator[Callable[[Vectors, float], Awai
                 acceptance_share=1.0,
                 by_id=False,
                 labels_path=None,
+                with_suspended=False,
+                left_out_key=None,
             )
 
         yield scan

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from facerec.errors import FacerecError
 from facerec.serving.middleware import call
 from facerec.serving.middleware.caller import Caller
-from matcher_service.domain.errors import Overloaded
+from matcher_service.domain.errors import CollectionNotFound, Overloaded, PersonFull, SchemaChanged
 from matcher_service.postgres.batch import MAX_PASSES
 from matcher_service.postgres.batching import Batcher
 
@@ -146,6 +147,25 @@ async def test_a_lone_one_that_fails_is_not_run_again() -> None:
     (found,) = await outcomes(await submitted(batcher_of(run), -1))
     assert isinstance(found, ValueError)
     assert run.batches == [[-1]]
+
+
+@pytest.mark.parametrize("error", [CollectionNotFound(), PersonFull(3, field="person_id"), SchemaChanged()])
+async def test_a_lone_one_gets_its_error_whatever_its_constructor_takes(error: FacerecError) -> None:
+    ran = 0
+
+    async def fail(collection_id: str, items: Sequence[int], callers: frozenset[str]) -> list[int]:
+        nonlocal ran
+        del collection_id, items, callers
+        ran += 1
+        raise error
+
+    batcher = Batcher(fail, max_batch=4, wait_seconds=30, kind="call")
+    with pytest.raises(type(error)) as caught:
+        await (await submitted(batcher, 1))[0]
+    assert ran == 1
+    assert caught.value is not error
+    assert vars(caught.value) == vars(error)
+    assert str(caught.value) == str(error)
 
 
 async def test_a_caller_who_hangs_up_is_left_out_and_harms_nobody() -> None:

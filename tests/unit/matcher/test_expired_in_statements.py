@@ -13,6 +13,7 @@ MARKS = "it keeps marks and means, which cover what is stored until it is erased
 BOUNDS = "it bounds the work of a page, whose faces are read without expired ones"
 REPLAYS = "it answers a request id as before, or copies a face that the transaction has locked"
 SKETCHES = "each stored face has a sketch; a scan reads the faces that sketches leave without expired ones"
+COUNTS = "it is subtracted from an estimate that has them too"
 DRAWN = "its faces were drawn without expired ones in the same measurement"
 
 REASONS = {
@@ -28,6 +29,7 @@ REASONS = {
     "erase_expired": ERASES,
     "clear_recent_enrollments": ERASES,
     "identify": PROPOSES,
+    "begin_scan": COUNTS,
     "review_by_index": PROPOSES,
     "count_proposed": PROPOSES,
     "draw_recall_samples": MARKS,
