@@ -95,6 +95,26 @@ async def test_after_five_failed_tries_nothing_is_decided_at_any_distance(
     assert await tries(administrator) == [("door", 24.0), ("door", 0.2), ("gate", 0.2)]
 
 
+async def test_claims_of_a_suspended_person_count_nothing_and_suspending_gives_nothing_back(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    async def suspend(suspended: bool) -> None:
+        change = pb.UpdatePersonRequest(person_id="ann", suspended=suspended)
+        await matcher.stub.UpdatePerson(change, metadata=bearer("a"))
+
+    await suspend(True)
+    for vector in (NEAR, FAR) * 4:
+        assert (await refusal(matcher, "d", vector)).reason is Reason.PERSON_SUSPENDED
+    assert await tries(administrator) == []
+    await suspend(False)
+    assert [await verify(matcher, "d") for _ in range(5)] == [False] * 5
+    await suspend(True)
+    assert (await refusal(matcher, "d", NEAR)).reason is Reason.PERSON_SUSPENDED
+    await suspend(False)
+    assert (await refusal(matcher, "d", NEAR)).reason is Reason.RATE_LIMITED
+    assert await tries(administrator) == [("door", 24.0)]
+
+
 async def test_a_match_of_a_vector_counts_a_twentieth_and_regains_nothing(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:

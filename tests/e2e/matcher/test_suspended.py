@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import numpy as np
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -159,15 +158,3 @@ async def test_exports_and_imports_carry_who_is_suspended(matcher: RunningMatche
             if event.action == "IMPORT"
         ]
         assert changes == [("1", None), ("1", "1"), (None, None)]
-
-
-async def test_nothing_of_a_claim_of_a_suspended_person_is_compared(
-    matcher: RunningMatcher, administrator: asyncpg.Connection
-) -> None:
-    """Neither the statement's plan nor its answer depends on the face."""
-    await matcher.stub.Enroll(enroll("ann", encoding(VECTORS[0])))
-    await matcher.stub.UpdatePerson(pb.UpdatePersonRequest(person_id="ann", suspended=True))
-    for probe in (VECTORS[0], VECTORS[1]):
-        with refused(Reason.PERSON_SUSPENDED, "person_id"):
-            await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(probe)))
-    assert await administrator.fetchval("SELECT count(*) FROM facerec.failed_try") == 0
