@@ -49,6 +49,15 @@ class AttributesMachine(CollectionsMachine):
         assert dict(person.metadata.items()) == ({"mark": held.mark} if held.mark else {})
         assert person.suspended == held.suspended
 
+    @rule(gone=people, kept=people, back=st.booleans())
+    def merge_a_suspended_person(self, gone: str, kept: str, back: bool) -> None:
+        """What single steps seldom come to."""
+        if gone != kept and self.tenants["default"].people.keys() >= {gone, kept}:
+            self.update("default", gone, "x", True)
+            self.merge("default", gone, kept)
+            if back:
+                self.take_a_merge_back("default")
+
     @rule(name=tenants, wanted=st.lists(teams, max_size=2), state=st.sampled_from([None, True, False]))
     def list_some(self, name: str, wanted: list[str], state: bool | None) -> None:
         if name in self.tenants:
