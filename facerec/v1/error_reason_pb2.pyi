@@ -139,7 +139,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """PERSON_EXISTS is the new id of RenamePerson that somebody has.
     ALREADY_EXISTS.
     """
-    FACE_INCONSISTENT: _ErrorReason.ValueType  # 34
+    FACE_INCONSISTENT: _ErrorReason.ValueType  # 33
     """FACE_INCONSISTENT is a face that is nearer to somebody else's than to its
     person's own, where the collection refuses those. FAILED_PRECONDITION.
     Metadata: `person_id`, to whose face it is nearer: `{"person_id": "ann"}`.
@@ -274,7 +274,7 @@ PERSON_EXISTS: ErrorReason.ValueType  # 31
 """PERSON_EXISTS is the new id of RenamePerson that somebody has.
 ALREADY_EXISTS.
 """
-FACE_INCONSISTENT: ErrorReason.ValueType  # 34
+FACE_INCONSISTENT: ErrorReason.ValueType  # 33
 """FACE_INCONSISTENT is a face that is nearer to somebody else's than to its
 person's own, where the collection refuses those. FAILED_PRECONDITION.
 Metadata: `person_id`, to whose face it is nearer: `{"person_id": "ann"}`.

@@ -91,7 +91,13 @@ async def test_answers_are_equal_where_distances_differ_on_one_side_of_the_thres
             assert not near.fields & withheld
             reasons = {answer[0] for _, answer in near.answers if isinstance(answer, tuple)}
             assert reasons <= {
-                *("NOT_PERMITTED", "FACE_DUPLICATE", "FACE_INCONSISTENT", "PERSON_EXISTS", "PERSON_SUSPENDED"),
+                *(
+                    "NOT_PERMITTED",
+                    "FACE_DUPLICATE",
+                    "FACE_INCONSISTENT",
+                    "PERSON_EXISTS",
+                    "PERSON_SUSPENDED",
+                ),
                 "ERASURE_NOT_FOUND",
             }
             metadatas = [answer[3] for _, answer in near.answers if isinstance(answer, tuple)]
