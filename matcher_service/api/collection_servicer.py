@@ -109,11 +109,12 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         rights.check_may_see_scores("collection_id")
         collection_id = ids.collection_id(request.collection_id)
         target, max_staleness = calibrations.target(request), self._max_staleness(request)
+        group_label = calibrations.group_label(request)
         return await self._calls.answer(
             request,
             collection_id,
             lambda record: self._calibrator.calibrate(
-                collection_id, target, max_staleness=max_staleness, record=record
+                collection_id, target, group_label=group_label, max_staleness=max_staleness, record=record
             ),
             calibration_pb.CalibrateResponse,
             calibrations.stored_message if request.request_id else calibrations.calibration_message,

@@ -1,12 +1,14 @@
 -- Statements of calibrations, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: measure_genuine
--- The number of pairs of a person's own faces in each bin, for random people with two faces or more who are not suspended.
--- Primary key of person, face (person_key, content_id).
+-- The number of pairs of a person's own faces in each bin, for random people with two faces or more who are not suspended:
+-- of those whose label :group_label is :group_value, null for people without it, or of everybody. Sequential scan of person,
+-- face (person_key, content_id).
 WITH picked AS MATERIALIZED (
     SELECT p.person_key
     FROM facerec.:"person" p
     WHERE p.centroid IS NOT NULL AND NOT p.suspended
+      AND p.labels ->> :group_label::text IS NOT DISTINCT FROM :group_value::text
     ORDER BY random()
     LIMIT 4 * :max_persons::bigint
 ), face AS MATERIALIZED (
@@ -32,12 +34,14 @@ WHERE pair.ordinal <= :max_pairs::bigint
 GROUP BY 1, 2;
 
 -- name: draw_impostors
--- One face of each of some random people who are not suspended. Primary key of person, face (person_key, content_id).
+-- One face of each of some random people who are not suspended, of a group or of everybody as in measure_genuine. Sequential
+-- scan of person, face (person_key, content_id).
 SELECT picked.person_key, f.face_id
 FROM (
     SELECT p.person_key
     FROM facerec.:"person" p
     WHERE p.centroid IS NOT NULL AND NOT p.suspended
+      AND p.labels ->> :group_label::text IS NOT DISTINCT FROM :group_value::text
     ORDER BY random()
     LIMIT :max_persons::bigint
 ) picked
@@ -49,14 +53,52 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) f;
 
+-- name: count_groups
+-- The values of a label, null for people without it, and how many people who are not suspended have each; the :max_groups
+-- most frequent.
+-- Sequential scan of person.
+SELECT p.labels ->> :group_label::text AS value, count(*) AS persons
+FROM facerec.:"person" p
+WHERE p.centroid IS NOT NULL AND NOT p.suspended
+GROUP BY 1
+ORDER BY 2 DESC, 1
+LIMIT :max_groups::bigint;
+
 -- name: read_drawn
 -- The vectors of those that still exist. Face (face_id), looked up one by one: without statistics of the column, a join
 -- would read all faces.
-SELECT f.face_id, f.encoding
+SELECT f.face_id, f.person_key, f.encoding
 FROM unnest(:face_ids::uuid[]) AS i(face_id)
 CROSS JOIN LATERAL (
-    SELECT f.face_id, f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = i.face_id OFFSET 0
+    SELECT f.face_id, f.person_key, f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = i.face_id OFFSET 0
 ) f;
+
+-- name: read_faces_in_order
+-- The next :max_faces faces of people who are not suspended, after that of person :after_key and content :after_content.
+-- Face (person_key, content_id), in its order; person (person_key) WHERE suspended.
+SELECT f.person_key, f.content_id, f.encoding
+FROM facerec.:"face" f
+WHERE f.collection_id = :collection_id
+  AND (f.person_key, f.content_id) > (:after_key::bigint, :after_content::uuid)
+  AND f.expire_time > now()
+  AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = f.person_key AND p.suspended)
+ORDER BY f.person_key, f.content_id
+LIMIT :max_faces::bigint;
+
+-- name: measure_own_faces
+-- The distance of each face that still exists from the nearest other face of its person, if there is one. Face (face_id),
+-- one by one as in read_drawn, and face (person_key, content_id).
+SELECT probe.face_id, own.distance
+FROM unnest(:face_ids::uuid[]) AS i(face_id)
+CROSS JOIN LATERAL (
+    SELECT f.face_id, f.person_key, f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = i.face_id OFFSET 0
+) probe
+CROSS JOIN LATERAL (
+    SELECT min(f.encoding <-> probe.encoding) AS distance
+    FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.person_key = probe.person_key AND f.face_id <> probe.face_id AND f.expire_time > now()
+) own
+WHERE own.distance IS NOT NULL;
 
 -- name: name_persons_of_faces
 -- The persons of the faces that still exist. Face (face_id) and person (person_key), one by one as in read_drawn.

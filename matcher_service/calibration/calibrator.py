@@ -9,23 +9,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from facerec.contract import DIMENSIONS
 from matcher_service.audit.changes import Action, Change, append_event
-from matcher_service.calibration import error_rates
-from matcher_service.calibration.error_rates import BIN, BINS, MIN_PERSONS, Counts, Point, Sample
+from matcher_service.calibration import error_rates, groups
+from matcher_service.calibration.drawing import GENUINE_PERSONS, draw, measure_genuine
+from matcher_service.calibration.error_rates import BIN, MIN_PERSONS, Counts, Point, Sample
+from matcher_service.calibration.group_rates import GroupComparison
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
+from matcher_service.calibration.search_rates import SearchPoint
+from matcher_service.calibration.searches import measure_searches
 from matcher_service.calibration.support import Target, check_support, identify_point
 from matcher_service.domain.errors import CalibrationNotFound, CalibrationUnsupported
 from matcher_service.operations.recording import Record, record_nothing
 from matcher_service.postgres.database import YIELD_SECONDS, Database, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
-from matcher_service.postgres.vectors import read_vectors
 
-PAIRS_A_PERSON = 10  # so that a person with many photos weighs no more than others
-GENUINE_PERSONS = 4000  # at most: more would hardly narrow the intervals; one statement measures them
-VECTORS_A_STATEMENT = 1000
 MAX_LIKELY_DUPLICATES = 20
 
 
@@ -43,7 +41,7 @@ class Calibration:
     """The result of a calibration.
 
     `identify` is None if there are too few pairs to support its target; `identify_needs` then says what to
-    do.
+    do. `searches` are thresholds by FPIR; `groups` is None if no label was given.
     """
 
     calibration_id: uuid.UUID
@@ -56,6 +54,8 @@ class Calibration:
     identify: Point | None
     identify_needs: str
     likely_duplicates: Sequence[LikelyDuplicatePair]
+    searches: Sequence[SearchPoint]
+    groups: GroupComparison | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Applied:
 class Calibrator:
     """Measures on a connection of the scan pool, in short statements and blocks of pairs.
 
-    The largest calibration takes 55 MB of memory; the scan pool limits how many run at once.
+    The largest calibration takes 90 MB of memory; the scan pool limits how many run at once.
     """
 
     def __init__(self, database: Database) -> None:
@@ -83,27 +83,31 @@ class Calibrator:
         collection_id: str,
         target: Target,
         *,
+        group_label: str = "",
         max_staleness: float | None = None,
         record: Record[Calibration] = record_nothing,
     ) -> Calibration:
-        """Measure the collection's error rates and store the calibration. Changes nothing else. What is
-        measured may be `max_staleness` seconds old, as in `Database.review_session`. `record` is awaited in
-        the transaction that stores it.
+        """Measure the collection's error rates and store the calibration. Changes nothing else.
+
+        With a `group_label` also those of the people with each value of that label. What is measured may be
+        `max_staleness` seconds old, as in `Database.review_session`. `record` is awaited in the transaction
+        that stores it.
 
         Raises CollectionNotFound, StoreUnavailable, Overloaded, and CalibrationUnsupported with the number of
-        pairs that it requires.
+        pairs that it requires, or if nobody has the label or it has too many values.
         """
         async with self._database.review_session(collection_id, max_staleness=max_staleness) as session:
             row = await session.required_row("get_collection")
             faces = row["estimated_faces"]
-            drawn, vectors = await _draw(session, target.persons)
-            check_support(len(drawn), target)
-            genuine = await _genuine(session, min(target.persons, GENUINE_PERSONS))
+            sizes = await groups.count_groups(session, group_label) if group_label else {}
+            drawn = await draw(session, target.persons)
+            check_support(len(drawn.face_ids), target)
+            genuine = await measure_genuine(session, min(target.persons, GENUINE_PERSONS))
             counter = PairCounter(
-                vectors, max_distance=_median_genuine_distance(genuine), max_pairs=MAX_LIKELY_DUPLICATES
+                drawn.vectors, max_distance=_median_genuine_distance(genuine), max_pairs=MAX_LIKELY_DUPLICATES
             )
-            for first in range(0, len(vectors), ROWS_A_BLOCK):
-                await self._database.short_requests.wait_until_idle(YIELD_SECONDS)
+            for first in range(0, len(drawn.vectors), ROWS_A_BLOCK):
+                await self._yield()
                 await asyncio.to_thread(counter.count, first)
             sample = Sample(genuine, counter.impostors)
             curve = error_rates.curve(sample)
@@ -115,8 +119,16 @@ class Calibrator:
                     "finds",
                 )
             identify, needs = identify_point(curve, sample, faces, target)
-            likely_duplicates = await _likely_duplicates(session, drawn, counter)
+            likely_duplicates = await _likely_duplicates(session, drawn.face_ids, counter)
+            searches = await measure_searches(session, drawn, faces, target, self._yield)
+            by_group = (
+                await groups.measure_groups(session, sizes, target, verify.threshold, self._yield)
+                if sizes
+                else None
+            )
         evidence = _evidence(sample, faces, target, curve, (verify, identify))
+        evidence["searches"] = [dataclasses.asdict(point) for point in searches]
+        evidence["by_group"] = groups.evidence(by_group) if by_group else None
         async with self._database.transaction(collection_id) as session:  # the one above may be on a standby
             stored = await session.required_row(
                 "add_calibration",
@@ -135,9 +147,15 @@ class Calibrator:
                 identify=identify,
                 identify_needs=needs,
                 likely_duplicates=likely_duplicates,
+                searches=searches,
+                groups=by_group,
             )
             await record(session, calibration)
         return calibration
+
+    async def _yield(self) -> None:
+        """Let short requests go first, between two blocks of pairs or two statements."""
+        await self._database.short_requests.wait_until_idle(YIELD_SECONDS)
 
     @retried_on_schema_change
     async def apply(self, collection_id: str, calibration_id: uuid.UUID) -> Applied:
@@ -157,33 +175,6 @@ class Calibrator:
             }
             await append_event(session, Change(Action.APPLY_CALIBRATION, details=details))
         return Applied(row["old_verify"], row["new_verify"], row["old_identify"], row["new_identify"])
-
-
-async def _draw(session: Session, persons: int) -> tuple[list[uuid.UUID], npt.NDArray[np.float32]]:
-    """Faces of different persons drawn at random: their ids, and their vectors of shape (n, 128)."""
-    rows = await session.rows("draw_impostors", max_persons=persons)
-    wanted = [row["face_id"] for row in rows]
-    vectors = np.empty((len(wanted), DIMENSIONS), np.float32)
-    drawn: list[uuid.UUID] = []
-    for first in range(0, len(wanted), VECTORS_A_STATEMENT):
-        some = wanted[first : first + VECTORS_A_STATEMENT]
-        rows = await session.rows("read_drawn", face_ids=some)
-        vectors[len(drawn) : len(drawn) + len(rows)] = read_vectors([row["encoding"] for row in rows])
-        drawn += [row["face_id"] for row in rows]
-    return drawn, vectors[: len(drawn)]
-
-
-async def _genuine(session: Session, persons: int) -> Counts:
-    rows = await session.rows(
-        "measure_genuine", max_persons=persons, max_pairs=PAIRS_A_PERSON, bin_width=BIN, bins=BINS
-    )
-    index: dict[int, int] = {}
-    for row in rows:
-        index.setdefault(row["person_key"], len(index))
-    counts = np.zeros((len(index), BINS), np.int64)
-    for row in rows:
-        counts[index[row["person_key"]], row["bin"]] = row["pairs"]
-    return counts
 
 
 def _median_genuine_distance(genuine: Counts) -> float:

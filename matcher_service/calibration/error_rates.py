@@ -21,7 +21,7 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from matcher_service.domain.proportion import Shares, wilson
+from matcher_service.domain.proportion import Z_95, Shares, wilson
 
 BIN: Final = 0.005
 BINS: Final = 400
@@ -128,17 +128,19 @@ def needed_persons(pairs: int) -> int:
     return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2)
 
 
-def curve(sample: Sample) -> list[Point]:
-    """The rates at every threshold."""
-    fmr = false_match_rates(sample.impostor)
+def curve(sample: Sample, *, z: float = Z_95) -> list[Point]:
+    """The rates at every threshold, with intervals for the normal quantile `z`, two-sided."""
+    fmr = false_match_rates(sample.impostor, z=z)
     fnmr: Sequence[Rate | None] = (
-        false_non_match_rates(sample.genuine) if len(sample.genuine) >= MIN_PERSONS else [None] * (BINS - 1)
+        false_non_match_rates(sample.genuine, z=z)
+        if len(sample.genuine) >= MIN_PERSONS
+        else [None] * (BINS - 1)
     )
     return [Point(float(t), a, r) for t, a, r in zip(thresholds(), fmr, fnmr, strict=True)]
 
 
-def false_match_rates(impostor: Impostors) -> list[Rate]:
-    """FMR at every threshold."""
+def false_match_rates(impostor: Impostors, *, z: float = Z_95) -> list[Rate]:
+    """FMR at every threshold, with intervals for `z`."""
     persons = impostor.persons
     near = np.cumsum(impostor.counts)[:-1]  # (thresholds,): over the persons, the pairs of each that near
     pairs = persons * (persons - 1) / 2
@@ -147,20 +149,20 @@ def false_match_rates(impostor: Impostors) -> list[Rate]:
     # the person's own do. The sums are integers, so their difference is exact.
     deviation = (persons * impostor.squares - near**2) / persons
     variance = (persons - 1) / persons * deviation / ((persons - 1) * (persons - 2) / 2) ** 2
-    low, high = _interval(value, variance, least=persons / 2, most=pairs)
+    low, high = interval(value, variance, least=persons / 2, most=pairs, z=z)
     # FMR grows with the threshold, so bounds of a larger one also hold for a smaller one. That matters for
     # thresholds without an observed error.
     low, high = np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
     return _rates(value, low, high)
 
 
-def false_non_match_rates(genuine: Counts) -> list[Rate]:
+def false_non_match_rates(genuine: Counts, *, z: float = Z_95) -> list[Rate]:
     """FNMR at every threshold, from rows as in `Sample.genuine`, each with at least one pair."""
     persons, pairs = len(genuine), genuine.sum(axis=1, keepdims=True)
     far_apart = 1 - np.cumsum(genuine, axis=1)[:, :-1] / pairs  # (p, thresholds): each person's share
     value = far_apart.mean(axis=0)
     variance = far_apart.var(axis=0, ddof=1) / persons
-    low, high = _interval(value, variance, least=persons, most=float(pairs.sum()))
+    low, high = interval(value, variance, least=persons, most=float(pairs.sum()), z=z)
     # FNMR falls as the threshold grows.
     low, high = np.maximum.accumulate(low[::-1])[::-1], np.minimum.accumulate(high)
     return _rates(value, low, high)
@@ -170,16 +172,18 @@ def _rates(value: Shares, low: Shares, high: Shares) -> list[Rate]:
     return [Rate(*each) for each in zip(value.tolist(), low.tolist(), high.tolist(), strict=True)]
 
 
-def _interval(value: Shares, variance: Shares, *, least: float, most: float) -> tuple[Shares, Shares]:
-    """Wilson's interval by the effective number of pairs.
+def interval(
+    value: Shares, variance: Shares, *, least: float, most: float, z: float = Z_95
+) -> tuple[Shares, Shares]:
+    """Wilson's interval by the effective number of pairs, from `least` to `most`.
 
     Without an observed error the variance is 0; `least`, the number of pairs that share no person, is used
-    then.
+    then. `z` is as in `wilson`.
     """
     spread = value * (1 - value)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where((variance > 0) & (spread > 0), spread / variance, least)
-    return wilson(value, np.clip(effective, least, most))
+    return wilson(value, np.clip(effective, least, most), z=z)
 
 
 def largest_within(points: Sequence[Point], max_fmr: float) -> Point | None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from matcher_service.calibration.error_rates import BIN, BINS, Impostors
 
 ROWS_A_BLOCK: Final = 64
-_COLUMNS_A_TILE: Final = 2048  # a tile of distances takes 1 MiB and stays in the processor's cache
+COLUMNS_A_TILE: Final = 2048  # a tile of distances takes 1 MiB and stays in the processor's cache
 
 Vectors = npt.NDArray[np.float32]
 Distances = npt.NDArray[np.float64]
@@ -46,10 +46,10 @@ class PairCounter:
         """Count the rows from `first`, ROWS_A_BLOCK of them, against all others."""
         rows = self.vectors[first : first + ROWS_A_BLOCK].astype(np.float64)
         counts = np.zeros((len(rows), BINS), np.int64)
-        for start in range(0, len(self.vectors), _COLUMNS_A_TILE):
-            columns = self.vectors[start : start + _COLUMNS_A_TILE].astype(np.float64)
-            distances = _distances(rows, columns)
-            counts += _binned(distances)
+        for start in range(0, len(self.vectors), COLUMNS_A_TILE):
+            columns = self.vectors[start : start + COLUMNS_A_TILE].astype(np.float64)
+            distances = distances_between(rows, columns)
+            counts += binned(distances)
             self._keep(distances, first, start)
         own = np.arange(len(rows))
         counts[own, 0] -= 1  # each row's pair with itself, at 0
@@ -65,7 +65,7 @@ class PairCounter:
                 push(self._nearest, entry)
 
 
-def _distances(rows: Distances, columns: Distances) -> Distances:
+def distances_between(rows: Distances, columns: Distances) -> Distances:
     """Euclidean distances of shape (rows, columns): |a - b|² = |a|² + |b|² - 2ab."""
     squares = rows @ columns.T
     squares *= -2
@@ -75,7 +75,7 @@ def _distances(rows: Distances, columns: Distances) -> Distances:
     return np.sqrt(squares, out=squares)
 
 
-def _binned(distances: Distances) -> npt.NDArray[np.int64]:
+def binned(distances: Distances) -> npt.NDArray[np.int64]:
     """The number of each row's distances in each bin, of shape (rows, BINS)."""
     rows = len(distances)
     bins = (distances / BIN).astype(np.int64)

@@ -39,7 +39,7 @@ def check_support(persons: int, target: Target) -> None:
     needed = max(MIN_PERSONS, needed_persons(need))
     if persons >= needed:
         return
-    larger = _round_up(EVENTS / max(1, have))
+    larger = round_up(EVENTS / max(1, have))
     advice = [_more_persons(persons, needed, target)]
     if larger <= TARGET_FMR[1] and persons >= MIN_PERSONS:
         advice.insert(0, f"ask for a target_fmr of {larger:g} or more")
@@ -65,7 +65,7 @@ def identify_point(
         return largest_within(curve, max_fmr), ""
     persons, compared = needed_persons(need), sample.impostor.persons
     advice = [_more_persons(compared, persons, target)]
-    supported = _round_up(faces * EVENTS / sample.impostor_pairs)
+    supported = round_up(faces * EVENTS / sample.impostor_pairs)
     if supported <= TARGET_FALSE_HITS[1]:
         advice.insert(0, f"ask for target_false_positives of {supported:g} or more")
     return None, (
@@ -84,7 +84,7 @@ def _more_persons(compared: int, needed: int, target: Target) -> str:
     return "enroll more people"
 
 
-def _round_up(value: float) -> float:
+def round_up(value: float) -> float:
     """Round up to two significant digits."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
     return float(f"{math.ceil(value / unit) * unit:.2g}")

@@ -110,7 +110,10 @@ class CollectionNotFound(MatcherError):
 
 
 class CalibrationUnsupported(MatcherError):
-    """Too few persons for the error rate asked for; `metadata` has the number of pairs that it requires."""
+    """Too few persons for the error rate asked for; `metadata` has the number of pairs that it requires.
+
+    Or no groups to compare: nobody has the label, or it has too many values.
+    """
 
     reason = Reason.CALIBRATION_UNSUPPORTED
 

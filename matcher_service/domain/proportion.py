@@ -8,18 +8,19 @@ import numpy.typing as npt
 
 Shares = npt.NDArray[np.float64]
 
-_Z: Final = 1.959963984540054
+Z_95: Final = 1.959963984540054
 """The normal distribution's quantile for 95 %, two-sided."""
 
 
-def wilson(value: Shares, of: Shares) -> tuple[Shares, Shares]:
-    """Return the lower and upper ends of the 95 % intervals of shares `value` in samples of size `of`.
+def wilson(value: Shares, of: Shares, *, z: float = Z_95) -> tuple[Shares, Shares]:
+    """Return the lower and upper ends of the intervals of shares `value` in samples of size `of`.
 
     By E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference (JASA 22, 1927).
     Both are float64 of one shape, and so are the results. A share of 0 or 1 is itself an end of its interval.
+    `z` is the normal distribution's two-sided quantile, by default for 95 %.
     """
-    center = (value + _Z**2 / (2 * of)) / (1 + _Z**2 / of)
-    half = _Z / (1 + _Z**2 / of) * np.sqrt(value * (1 - value) / of + _Z**2 / (4 * of**2))
+    center = (value + z**2 / (2 * of)) / (1 + z**2 / of)
+    half = z / (1 + z**2 / of) * np.sqrt(value * (1 - value) / of + z**2 / (4 * of**2))
     low = np.where(value > 0, np.clip(center - half, 0, 1), 0.0)
     high = np.where(value < 1, np.clip(center + half, 0, 1), 1.0)
     return low, high

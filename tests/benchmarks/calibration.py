@@ -1,6 +1,6 @@
 """How often a calibration's intervals contain the true rate, on populations whose error rates are known.
 
-`python -m tests.benchmarks.calibration [--populations 1000]`
+`python -m tests.benchmarks.calibration [--populations 1000]`, and a fifth as many for groups and searches.
 
 A person is a point drawn from a Gaussian in 24 dimensions, and each photo another Gaussian around it; for
 half of the people photos scatter more than for the others. So distances are scaled chi variables, whose
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from matcher_service.calibration import error_rates
 from matcher_service.calibration.error_rates import BIN, BINS, Impostors, Sample
+from tests.benchmarks import calibration_groups, calibration_searches
 from tests.benchmarks.encoder.tables import table
 
 DIMENSIONS = 24
@@ -104,6 +105,8 @@ def main() -> int:
     print(
         table(("persons", "photos each", f"FMR, at the threshold for {TARGET_FMR:g}", "FNMR, at 0.5"), rows)
     )
+    calibration_groups.main(given.populations // 5)
+    calibration_searches.main(given.populations // 5)
     return 0
 
 

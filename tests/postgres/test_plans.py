@@ -33,6 +33,7 @@ SCANS = {
     # All people: a sample is drawn, or those are looked for who are no more.
     "measure_genuine": {"person"},
     "draw_impostors": {"person"},
+    "count_groups": {"person"},
     "draw_faces": {"person"},
     "draw_recall_samples": {"person"},
     # All requests.

@@ -1303,7 +1303,8 @@ class CollectionServiceServicer:
         request_id the work is done once. Refused without scores. A
         target that there are too few people to support is refused as
         CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
-        `persons` and `needed_persons`.
+        `persons` and `needed_persons`; so is a group_label that nobody has, or that
+        has more than 16 values.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -631,7 +631,8 @@ class CollectionServiceStub:
     request_id the work is done once. Refused without scores. A
     target that there are too few people to support is refused as
     CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
-    `persons` and `needed_persons`.
+    `persons` and `needed_persons`; so is a group_label that nobody has, or that
+    has more than 16 values.
     """
     ApplyCalibration: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]
     """ApplyCalibration applies the thresholds of a calibration, which is stored
@@ -697,7 +698,8 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     request_id the work is done once. Refused without scores. A
     target that there are too few people to support is refused as
     CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
-    `persons` and `needed_persons`.
+    `persons` and `needed_persons`; so is a group_label that nobody has, or that
+    has more than 16 values.
     """
     ApplyCalibration: _aio.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]  # type: ignore[assignment]
     """ApplyCalibration applies the thresholds of a calibration, which is stored
@@ -796,7 +798,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request_id the work is done once. Refused without scores. A
         target that there are too few people to support is refused as
         CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
-        `persons` and `needed_persons`.
+        `persons` and `needed_persons`; so is a group_label that nobody has, or that
+        has more than 16 values.
         """
 
     @_abc_1.abstractmethod

@@ -5,8 +5,26 @@ import dataclasses
 from facerec.matcher.v1 import calibration_pb2 as pb
 from matcher_service.calibration.calibrator import Applied, Calibration
 from matcher_service.calibration.error_rates import MAX_PERSONS, MIN_PERSONS, Point, Rate
+from matcher_service.calibration.group_rates import (
+    GroupComparison,
+    GroupPairRates,
+    GroupRates,
+    OneThreshold,
+)
+from matcher_service.calibration.search_rates import SearchPoint
 from matcher_service.calibration.support import TARGET_FALSE_HITS, TARGET_FMR, Target
-from matcher_service.domain import ids
+from matcher_service.domain import attributes, ids
+
+ONE_THRESHOLD = {
+    OneThreshold.SERVES: pb.ONE_THRESHOLD_SERVES,
+    OneThreshold.EXCEEDED: pb.ONE_THRESHOLD_EXCEEDED,
+    OneThreshold.UNDECIDED: pb.ONE_THRESHOLD_UNDECIDED,
+}
+
+
+def group_label(request: pb.CalibrateRequest) -> str:
+    """The key of a label, or "". Raises OptionInvalid."""
+    return attributes.check_key(request.group_label, "group_label") if request.group_label else ""
 
 
 def target(request: pb.CalibrateRequest) -> Target:
@@ -48,14 +66,25 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
             for each in found.likely_duplicates
         ],
         identify_needs=found.identify_needs,
+        searches=map(_search_rates, found.searches),
     )
+    if found.groups:
+        message.groups.extend(map(_group_rates, found.groups.groups))
+        message.between_groups.extend(_group_pair(found.groups, each) for each in found.groups.pairs)
+        message.one_threshold_serves = ONE_THRESHOLD[found.groups.one_threshold]
     message.create_time.FromDatetime(found.create_time)
     return pb.CalibrateResponse(calibration=message)
 
 
 def stored_message(found: Calibration) -> pb.CalibrateResponse:
-    """Build a calibration that is stored: without the likely duplicates, which are persons."""
-    return calibration_message(dataclasses.replace(found, likely_duplicates=()))
+    """Build a calibration that is stored, which names nobody: without the likely duplicates, and without the
+    groups of fewer than MIN_PERSONS people, as the value of a label may be that of a single person.
+    """
+    response = calibration_message(dataclasses.replace(found, likely_duplicates=()))
+    large = [group for group in response.calibration.groups if group.persons >= MIN_PERSONS]
+    del response.calibration.groups[:]
+    response.calibration.groups.extend(large)
+    return response
 
 
 def applied_message(applied: Applied) -> pb.ApplyCalibrationResponse:
@@ -72,10 +101,49 @@ def _point(point: Point, faces: int) -> pb.OperatingPoint:
     return pb.OperatingPoint(
         threshold=point.threshold,
         fmr=_rate(point.fmr),
-        fnmr=_rate(point.fnmr) if point.fnmr else None,
+        fnmr=_rate(point.fnmr),
         expected_false_positives=point.fmr.value * faces,
     )
 
 
-def _rate(rate: Rate) -> pb.Rate:
-    return pb.Rate(value=rate.value, low=rate.low, high=rate.high)
+def _group_rates(group: GroupRates) -> pb.GroupRates:
+    measured, own = group.measured, group.own
+    return pb.GroupRates(
+        value=measured.value,
+        persons=measured.persons,
+        impostor_persons=measured.sample.impostor.persons,
+        impostor_pairs=measured.sample.impostor_pairs,
+        genuine_persons=len(measured.sample.genuine),
+        genuine_pairs=measured.sample.genuine_pairs,
+        fmr=_rate(group.fmr),
+        fnmr=_rate(group.fnmr),
+        exceeds_target=group.exceeds_target,
+        own_threshold=own.threshold if own else None,
+        own_fnmr=_rate(own.fnmr) if own else None,
+        needs=measured.needs,
+        needed_persons=measured.needed_persons,
+    )
+
+
+def _group_pair(found: GroupComparison, pair: GroupPairRates) -> pb.GroupPairRates:
+    return pb.GroupPairRates(
+        value_a=found.groups[pair.a].measured.value,
+        value_b=found.groups[pair.b].measured.value,
+        fmr=_rate(pair.fmr),
+        fmr_differs=pair.fmr_differs,
+        fnmr_differs=pair.fnmr_differs,
+    )
+
+
+def _search_rates(point: SearchPoint) -> pb.SearchRates:
+    return pb.SearchRates(
+        target_fpir=point.target_fpir,
+        threshold=point.threshold,
+        fpir=_rate(point.fpir),
+        fnir=_rate(point.fnir),
+        needs=point.needs,
+    )
+
+
+def _rate(rate: Rate | None) -> pb.Rate | None:
+    return pb.Rate(value=rate.value, low=rate.low, high=rate.high) if rate else None

@@ -48,6 +48,7 @@ REASONS = {
     "fill_sketches": SKETCHES,
     "count_wrong_sketches": SKETCHES,
     "read_drawn": DRAWN,
+    "measure_own_faces": DRAWN,
     "name_persons_of_faces": DRAWN,
 }
 
