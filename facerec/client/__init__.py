@@ -33,7 +33,6 @@ from facerec.client.results.calibrations import (
     Calibration,
     LikelyDuplicate,
     OperatingPoint,
-    Rate,
 )
 from facerec.client.results.collection_settings import QUALITY_REASONS, CollectionSettings
 from facerec.client.results.collections import Collection, CollectionErasure, SearchIndex
@@ -53,10 +52,13 @@ from facerec.client.results.faces import (
     EncodedFace,
     EncodedImage,
 )
+from facerec.client.results.group_rates import GroupPairRates, GroupRates
 from facerec.client.results.models import Limits, Model
 from facerec.client.results.person_exports import ExportedFace, PersonExport
 from facerec.client.results.persons import Erasure, Merge, Move, Person, StoredFace
+from facerec.client.results.rates import Rate
 from facerec.client.results.reviews import DuplicatePair, InconsistentFace, Proportion, Recall
+from facerec.client.results.search_rates import SearchRates
 from facerec.client.results.transfer import FaceBatch, ImportReport, RefusedRow
 from facerec.client.security import Security
 from facerec.quality import Quality
@@ -89,6 +91,8 @@ __all__ = [
     "Erasure",
     "ExportedFace",
     "FaceBatch",
+    "GroupPairRates",
+    "GroupRates",
     "Identification",
     "IdentifiedFace",
     "ImportReport",
@@ -111,6 +115,7 @@ __all__ = [
     "Recall",
     "RefusedRow",
     "SearchIndex",
+    "SearchRates",
     "Security",
     "StoredFace",
     "StoredPerson",

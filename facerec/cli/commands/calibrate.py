@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facerec.cli.commands.calibration_tables import group_name, rate, show_groups, show_searches
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import (
@@ -25,7 +26,7 @@ from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
-    from facerec.client import Calibration, OperatingPoint, Rate
+    from facerec.client import Calibration, OperatingPoint
 
 TIMEOUT_SECONDS = 600
 SHOWN = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
@@ -47,6 +48,12 @@ def calibrate(
     max_persons: Annotated[
         int, typer.Option(min=0, max=50000, help="Compare at most this many people; 0 is 1000.")
     ] = 0,
+    group_label: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY", help="Compare the people with each value of this label.", show_default=False
+        ),
+    ] = "",
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -73,6 +80,7 @@ def calibrate(
                 target_fmr=target_fmr,
                 target_false_positives=target_false_positives,
                 max_persons=max_persons,
+                group_label=group_label,
                 max_staleness_seconds=max_staleness,
                 request_id=chosen,
                 collection_id=collection,
@@ -108,7 +116,7 @@ def _problems_with_flags() -> Iterator[None]:
 
 def _in_flags(advice: str) -> str:
     """Replace the contract's field names by this command's flags."""
-    for field in ("target_fmr", "target_false_positives", "max_persons"):
+    for field in ("target_fmr", "target_false_positives", "max_persons", "group_label"):
         advice = advice.replace(field, f"--{field.replace('_', '-')}")
     return advice
 
@@ -141,15 +149,27 @@ def show(found: "Calibration") -> None:
         f"targets: FMR {format_number(found.target_fmr)} for verify, "
         f"{format_number(found.target_false_positives)} expected false positives per search for identify"
     )
-    if found.identify_needs:
-        output.line(f"no identify threshold: {_in_flags(found.identify_needs)}")
+    show_searches(found)
+    show_groups(found)
+    for missing, needs in _needs(found):
+        if needs:
+            output.line(f"{missing}: {_in_flags(needs)}")
     output.line("people enrolled under two ids raise the FMR: `facerec duplicates` finds them")
 
 
+def _needs(found: "Calibration") -> Iterator[tuple[str, str]]:
+    """What could not be measured, and what it takes."""
+    yield "no identify threshold", found.identify_needs
+    for search in found.searches:
+        yield f"no threshold for FPIR {format_number(search.target_fpir)}", search.needs
+    for group in found.groups:
+        yield f"no rates of {group_name(group.value)}", group.needs
+
+
 def _cells(point: "OperatingPoint") -> tuple[str, ...]:
-    fnmr = _rate(point.fnmr) if point.fnmr else ""
-    return f"{point.threshold:.3f}", _rate(point.fmr), fnmr, format_number(point.expected_false_positives)
-
-
-def _rate(rate: "Rate") -> str:
-    return f"{format_number(rate.value)} ({format_number(rate.low)}-{format_number(rate.high)})"
+    return (
+        f"{point.threshold:.3f}",
+        rate(point.fmr),
+        rate(point.fnmr),
+        format_number(point.expected_false_positives),
+    )

@@ -11,6 +11,7 @@ def calibrate(
     target_fmr: float | None = None,
     target_false_positives: float | None = None,
     max_persons: int = 0,
+    group_label: str = "",
     max_staleness_seconds: float | None = None,
     request_id: str = "",
     collection_id: str = "",
@@ -25,7 +26,10 @@ def calibrate(
         target_false_positives: The largest expected number of faces that the face of an unenrolled person
             matches in `identify` (expected false positives), 1e-4 to 10. None is 0.01.
         max_persons: How many persons' faces are compared at most, 20 to 50,000. The time grows with its
-            square: for 50,000 set a deadline of minutes by `with_options`. 0 is 1,000.
+            square: for 50,000 set a deadline of minutes by `with_options`. 0 is 1,000. From 3,334 on the
+            error rates of searches are measured too (`searches`), which reads all faces.
+        group_label: The key of a label, by whose values error rates are compared, 16 groups at most; people
+            without it are a group of their own. "" compares none.
         max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
             allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
             began. It needs the database's primary all the same. None: it misses nothing.
@@ -40,8 +44,9 @@ def calibrate(
 
     Raises:
         FacerecError: CALIBRATION_UNSUPPORTED (too few persons for `target_fmr`; `metadata` has `pairs`,
-            `needed_pairs`, `persons` and `needed_persons`), COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID,
-            REQUEST_ID_REUSED (for another request).
+            `needed_pairs`, `persons` and `needed_persons`; or nobody has `group_label`, or it has too many
+            values), COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID, REQUEST_ID_REUSED (for another
+            request).
 
     Example:
         >>> try:
@@ -58,6 +63,7 @@ def calibrate(
         target_fmr=target_fmr,
         target_false_positives=target_false_positives,
         max_persons=max_persons,
+        group_label=group_label,
         consistency=read_consistency(max_staleness_seconds),
         request_id=request_id,
     )

@@ -5,31 +5,14 @@ import datetime
 from typing import Self
 
 from facerec.client.results.distances import distance
+from facerec.client.results.group_rates import GroupPairRates, GroupRates, one_threshold
+from facerec.client.results.rates import Rate
+from facerec.client.results.search_rates import SearchRates
 from facerec.client.times import utc
 from facerec.matcher import v1
 
 BIN_DISTANCE = 0.005
 """The width of a bin of `Calibration.genuine_counts` and `impostor_counts`: a Euclidean distance."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Rate:
-    """An error rate, a share of 0 to 1, with its 95 % interval.
-
-    Attributes:
-        value: The estimate.
-        low: The lower end of the interval.
-        high: The upper end of the interval.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def from_message(cls, message: v1.Rate) -> Self:
-        """Read the contract's message."""
-        return cls(message.value, message.low, message.high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +37,7 @@ class OperatingPoint:
     @classmethod
     def from_message(cls, message: v1.OperatingPoint) -> Self:
         """Read the contract's message."""
-        fnmr = Rate.from_message(message.fnmr) if message.HasField("fnmr") else None
+        fnmr = Rate.of(message, "fnmr")
         return cls(message.threshold, Rate.from_message(message.fmr), fnmr, message.expected_false_positives)
 
 
@@ -96,6 +79,13 @@ class Calibration:
         curve: The rates at every threshold, in steps of 0.005.
         genuine_counts: How many genuine pairs have which distance, in bins of BIN_DISTANCE from 0.
         impostor_counts: The same of impostor pairs.
+        groups: The error rates of the people with each value of `group_label`, the largest group first; empty
+            if it was not given.
+        between_groups: Those of each pair of groups.
+        one_threshold_serves: Whether `verify` serves all groups: "serves" (the 95 % interval of the false
+            match rate within every group ends at `target_fmr` or below), "exceeded" (a group's is more, one
+            whose `exceeds_target` is True), "undecided" (it is not known), or "" without groups.
+        searches: Thresholds for `identify` by false positive identification rate, of 0.003 and 0.001.
     """
 
     calibration_id: str
@@ -114,6 +104,10 @@ class Calibration:
     curve: tuple[OperatingPoint, ...]
     genuine_counts: tuple[int, ...]
     impostor_counts: tuple[int, ...]
+    groups: tuple[GroupRates, ...]
+    between_groups: tuple[GroupPairRates, ...]
+    one_threshold_serves: str
+    searches: tuple[SearchRates, ...]
 
     @classmethod
     def from_message(cls, response: v1.CalibrateResponse) -> Self:
@@ -139,6 +133,10 @@ class Calibration:
             curve=tuple(map(OperatingPoint.from_message, message.curve)),
             genuine_counts=tuple(message.genuine_counts),
             impostor_counts=tuple(message.impostor_counts),
+            groups=tuple(map(GroupRates.from_message, message.groups)),
+            between_groups=tuple(map(GroupPairRates.from_message, message.between_groups)),
+            one_threshold_serves=one_threshold(message),
+            searches=tuple(map(SearchRates.from_message, message.searches)),
         )
 
 

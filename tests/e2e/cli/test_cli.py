@@ -231,3 +231,10 @@ def test_a_collection_is_calibrated_and_plotted_and_its_thresholds_are_applied(
     assert shown.json["collection"]["settings"]["verify_threshold"] == threshold
     exported = terminal.run("export", tmp_path / "out.jsonl", "--collection", "calibrated", "--json")
     assert exported.json["faces"] == 400
+    alone = terminal.run(*calibrate, "--group-label", "site")
+    assert (alone.code, "nobody with a face has the label" in alone.err) == (2, True)
+    named = ("people", "set-labels", "p0", "site=oslo", "--collection", "calibrated")
+    assert terminal.run(*named).code == 0
+    grouped = terminal.run(*calibrate, "--group-label", "site")
+    assert "no rates of oslo: " in grouped.out
+    assert "(without the label)" in grouped.out

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import re
 
 import pytest
 from rich.cells import cell_len
@@ -9,7 +10,7 @@ from rich.cells import cell_len
 from facerec.cli.commands import calibrate
 from facerec.cli.terminal import output
 from facerec.cli.terminal.tables import format_number, layout
-from facerec.client import Calibration, OperatingPoint, Rate
+from facerec.client import Calibration, GroupPairRates, GroupRates, OperatingPoint, Rate, SearchRates
 
 WIDTHS = (60, 80, 200)
 COLUMNS = ("person", "name", "faces", "distance")
@@ -83,6 +84,10 @@ def calibration() -> Calibration:
         curve=(point,),
         genuine_counts=(0,),
         impostor_counts=(0,),
+        groups=(),
+        between_groups=(),
+        one_threshold_serves="",
+        searches=(),
     )
 
 
@@ -100,6 +105,34 @@ def test_a_calibration_shows_its_false_matches_and_no_exponents(
     assert "e-0" not in shown
     assert "..." not in shown
     assert "…" not in shown
+
+
+def test_a_calibration_shows_groups_what_they_need_and_thresholds_of_searches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rate = Rate(0.002, 0.001, 0.004)
+    measured = GroupRates("oslo", 300, 200, 19900, 100, 100, rate, rate, True, 0.515, rate, "", 142)
+    few = GroupRates(None, 9, 9, 36, 0, 0, None, None, False, None, None, "set max_persons to 300", 142)
+    found = dataclasses.replace(
+        calibration(),
+        groups=(measured, few),
+        between_groups=(GroupPairRates("oslo", None, rate, True, None),),
+        one_threshold_serves="exceeded",
+        searches=(
+            SearchRates(0.003, 0.42, rate, rate, ""),
+            SearchRates(0.001, None, None, None, "set max_persons to 10000"),
+        ),
+    )
+    calibrate.show(found)
+    shown = capsys.readouterr().out
+    oslo, nobody, pair = (line for line in shown.splitlines() if line.startswith(("oslo  ", "(without")))
+    assert oslo.split() == ["oslo", "300", "0.002", "(0.001-0.004)", "0.002", "(0.001-0.004)", "0.515"]
+    assert nobody.split() == ["(without", "the", "label)", "9"]
+    assert pair.split() == ["oslo", "(without", "the", "label)", "0.002", "(0.001-0.004)", "FMR"]
+    assert "one threshold does not serve all groups: the target FMR is exceeded within oslo" in shown
+    assert "no rates of (without the label): set --max-persons to 300" in shown
+    assert re.search(r"FPIR 0.003 +0.420 +0.002 \(0.001-0.004\) ", shown)
+    assert "no threshold for FPIR 0.001: set --max-persons to 10000" in shown
 
 
 def test_a_table_stands_between_empty_lines_at_a_terminal_alone(
