@@ -18,6 +18,7 @@ from facerec.matcher.v1 import calibration_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.calibration import error_rates
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
+from tests.benchmarks.calibration_groups import distances
 from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header, send
@@ -46,6 +47,15 @@ def binned(distances: npt.NDArray[Any]) -> list[int]:
     places = np.minimum(np.floor(distances / error_rates.BIN).astype(int), error_rates.BINS - 1)
     counts: list[int] = np.bincount(places, minlength=error_rates.BINS).tolist()
     return counts
+
+
+def nearest_others(faces: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    found = []
+    for first in range(0, len(faces), 500):
+        apart = distances(faces[first : first + 500], faces)
+        np.fill_diagonal(apart[:, first:], np.inf)
+        found.append(apart.min(axis=1))
+    return np.concatenate(found)
 
 
 async def test_every_pair_is_counted_as_numpy_counts_it(matcher: RunningMatcher, database_url: str) -> None:
@@ -186,6 +196,12 @@ async def test_more_people_than_four_thousand_are_compared(
     drawn = np.repeat(np.arange(error_rates.BINS), found.impostor_counts) * error_rates.BIN
     assert np.median(drawn) == pytest.approx(np.median(apart), abs=0.02)
     assert found.identify.expected_false_positives <= 0.01
+    search, strict = found.searches
+    nearest = nearest_others(dataset.encodings.astype(np.float64))
+    assert search.fpir.value == pytest.approx((nearest <= search.threshold).mean())
+    assert search.fpir.value <= 0.003 < (nearest <= search.threshold + error_rates.BIN).mean()
+    assert not search.HasField("fnir")  # nobody has two faces
+    assert "10000 persons as probes; 4500 were drawn: enroll more people" in strict.needs
     with refused(Reason.OPTION_INVALID, "max_persons"):
         await calibrate(matcher, max_persons=50_001)
 
