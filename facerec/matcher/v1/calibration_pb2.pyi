@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,48 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _OneThreshold:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OneThresholdEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OneThreshold.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ONE_THRESHOLD_UNSPECIFIED: _OneThreshold.ValueType  # 0
+    """ONE_THRESHOLD_UNSPECIFIED says that no groups were compared."""
+    ONE_THRESHOLD_SERVES: _OneThreshold.ValueType  # 1
+    """ONE_THRESHOLD_SERVES says that it is: the 95 % interval of every group ends
+    at target_fmr or below.
+    """
+    ONE_THRESHOLD_EXCEEDED: _OneThreshold.ValueType  # 2
+    """ONE_THRESHOLD_EXCEEDED says that it is more within a group, one whose
+    exceeds_target is set.
+    """
+    ONE_THRESHOLD_UNDECIDED: _OneThreshold.ValueType  # 3
+    """ONE_THRESHOLD_UNDECIDED says that it is not known: a group has no rates, or
+    an interval contains target_fmr.
+    """
+
+class OneThreshold(_OneThreshold, metaclass=_OneThresholdEnumTypeWrapper):
+    """OneThreshold says whether the false match rate within every group is at most
+    target_fmr at one threshold.
+    """
+
+ONE_THRESHOLD_UNSPECIFIED: OneThreshold.ValueType  # 0
+"""ONE_THRESHOLD_UNSPECIFIED says that no groups were compared."""
+ONE_THRESHOLD_SERVES: OneThreshold.ValueType  # 1
+"""ONE_THRESHOLD_SERVES says that it is: the 95 % interval of every group ends
+at target_fmr or below.
+"""
+ONE_THRESHOLD_EXCEEDED: OneThreshold.ValueType  # 2
+"""ONE_THRESHOLD_EXCEEDED says that it is more within a group, one whose
+exceeds_target is set.
+"""
+ONE_THRESHOLD_UNDECIDED: OneThreshold.ValueType  # 3
+"""ONE_THRESHOLD_UNDECIDED says that it is not known: a group has no rates, or
+an interval contains target_fmr.
+"""
+Global___OneThreshold: _TypeAlias = OneThreshold  # noqa: Y015
 
 @_typing.final
 class Rate(_message.Message):
@@ -133,6 +176,238 @@ class LikelyDuplicate(_message.Message):
 Global___LikelyDuplicate: _TypeAlias = LikelyDuplicate  # noqa: Y015
 
 @_typing.final
+class GroupRates(_message.Message):
+    """GroupRates is the error rates of the people with one value of a label, at the
+    threshold of Calibration.verify.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    PERSONS_FIELD_NUMBER: _builtins.int
+    IMPOSTOR_PERSONS_FIELD_NUMBER: _builtins.int
+    IMPOSTOR_PAIRS_FIELD_NUMBER: _builtins.int
+    GENUINE_PERSONS_FIELD_NUMBER: _builtins.int
+    GENUINE_PAIRS_FIELD_NUMBER: _builtins.int
+    FMR_FIELD_NUMBER: _builtins.int
+    FNMR_FIELD_NUMBER: _builtins.int
+    EXCEEDS_TARGET_FIELD_NUMBER: _builtins.int
+    OWN_THRESHOLD_FIELD_NUMBER: _builtins.int
+    OWN_FNMR_FIELD_NUMBER: _builtins.int
+    NEEDS_FIELD_NUMBER: _builtins.int
+    NEEDED_PERSONS_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """value is the label's value. Unset: people without the label."""
+    persons: _builtins.int
+    """persons counts the people of the collection who are in the group. Unit:
+    persons.
+    """
+    impostor_persons: _builtins.int
+    """impostor_persons counts those who were compared with each other. Unit:
+    persons.
+    """
+    impostor_pairs: _builtins.int
+    """impostor_pairs counts pairs of faces of different persons of the group.
+    Unit: pairs.
+    """
+    genuine_persons: _builtins.int
+    """genuine_persons counts the measured persons of the group with two faces or
+    more, 4000 at most over all groups. Unit: persons.
+    """
+    genuine_pairs: _builtins.int
+    """genuine_pairs counts pairs of faces of one person. Unit: pairs."""
+    exceeds_target: _builtins.bool
+    """exceeds_target says that the group's fmr is more than target_fmr. If no
+    group's is, one or more are said to exceed it in at most 5 of 100
+    calibrations.
+    """
+    own_threshold: _builtins.float
+    """own_threshold is the largest threshold whose false match rate within the
+    group is at most target_fmr. Unset where there is none, or fmr is unset.
+    Unit: Euclidean distance in the encodings' space.
+    """
+    needs: _builtins.str
+    """needs says how to get fmr, where it is unset: how many more people to
+    enroll, the max_persons to set, or the target_fmr that the pairs support.
+    """
+    needed_persons: _builtins.int
+    """needed_persons counts the persons of a group that target_fmr requires.
+    Unit: persons.
+    """
+    @_builtins.property
+    def fmr(self) -> Global___Rate:
+        """fmr is the false match rate among the persons of the group. Unset where
+        they are too few.
+        """
+
+    @_builtins.property
+    def fnmr(self) -> Global___Rate:
+        """fnmr is the false non-match rate. Unset where fmr is, or where too few
+        persons have two faces.
+        """
+
+    @_builtins.property
+    def own_fnmr(self) -> Global___Rate:
+        """own_fnmr is the false non-match rate at own_threshold. Unset where that is,
+        or where too few persons have two faces.
+        """
+
+    def __init__(
+        self,
+        *,
+        value: _builtins.str | None = ...,
+        persons: _builtins.int = ...,
+        impostor_persons: _builtins.int = ...,
+        impostor_pairs: _builtins.int = ...,
+        genuine_persons: _builtins.int = ...,
+        genuine_pairs: _builtins.int = ...,
+        fmr: Global___Rate | None = ...,
+        fnmr: Global___Rate | None = ...,
+        exceeds_target: _builtins.bool = ...,
+        own_threshold: _builtins.float | None = ...,
+        own_fnmr: Global___Rate | None = ...,
+        needs: _builtins.str = ...,
+        needed_persons: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_own_threshold", b"_own_threshold", "_value", b"_value", "fmr", b"fmr", "fnmr", b"fnmr", "own_fnmr", b"own_fnmr", "own_threshold", b"own_threshold", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_own_threshold", b"_own_threshold", "_value", b"_value", "exceeds_target", b"exceeds_target", "fmr", b"fmr", "fnmr", b"fnmr", "genuine_pairs", b"genuine_pairs", "genuine_persons", b"genuine_persons", "impostor_pairs", b"impostor_pairs", "impostor_persons", b"impostor_persons", "needed_persons", b"needed_persons", "needs", b"needs", "own_fnmr", b"own_fnmr", "own_threshold", b"own_threshold", "persons", b"persons", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__own_threshold: _TypeAlias = _typing.Literal["own_threshold"]  # noqa: Y015
+    _WhichOneofArgType__own_threshold: _TypeAlias = _typing.Literal["_own_threshold", b"_own_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__own_threshold) -> _WhichOneofReturnType__own_threshold | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___GroupRates: _TypeAlias = GroupRates  # noqa: Y015
+
+@_typing.final
+class GroupPairRates(_message.Message):
+    """GroupPairRates is the false match rate between two groups, at the threshold of
+    Calibration.verify, and whether the groups' own rates differ. If all groups
+    are equal, one or more pairs are said to differ in at most 5 of 100
+    calibrations, over all pairs and both rates.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_A_FIELD_NUMBER: _builtins.int
+    VALUE_B_FIELD_NUMBER: _builtins.int
+    FMR_FIELD_NUMBER: _builtins.int
+    FMR_DIFFERS_FIELD_NUMBER: _builtins.int
+    FNMR_DIFFERS_FIELD_NUMBER: _builtins.int
+    value_a: _builtins.str
+    """value_a is the label's value of one group. Unset: people without the label."""
+    value_b: _builtins.str
+    """value_b is that of the other. Unset: people without the label."""
+    fmr_differs: _builtins.bool
+    """fmr_differs says that the false match rates within the two groups differ;
+    false, that no difference was found. Unset where either is unset.
+    """
+    fnmr_differs: _builtins.bool
+    """fnmr_differs says that the two groups' false non-match rates differ; false,
+    that no difference was found. Unset where either is unset.
+    """
+    @_builtins.property
+    def fmr(self) -> Global___Rate:
+        """fmr is the false match rate of pairs of a person of either group. Unset
+        where these are too few.
+        """
+
+    def __init__(
+        self,
+        *,
+        value_a: _builtins.str | None = ...,
+        value_b: _builtins.str | None = ...,
+        fmr: Global___Rate | None = ...,
+        fmr_differs: _builtins.bool | None = ...,
+        fnmr_differs: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fmr_differs", b"_fmr_differs", "_fnmr_differs", b"_fnmr_differs", "_value_a", b"_value_a", "_value_b", b"_value_b", "fmr", b"fmr", "fmr_differs", b"fmr_differs", "fnmr_differs", b"fnmr_differs", "value_a", b"value_a", "value_b", b"value_b"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fmr_differs", b"_fmr_differs", "_fnmr_differs", b"_fnmr_differs", "_value_a", b"_value_a", "_value_b", b"_value_b", "fmr", b"fmr", "fmr_differs", b"fmr_differs", "fnmr_differs", b"fnmr_differs", "value_a", b"value_a", "value_b", b"value_b"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fmr_differs: _TypeAlias = _typing.Literal["fmr_differs"]  # noqa: Y015
+    _WhichOneofArgType__fmr_differs: _TypeAlias = _typing.Literal["_fmr_differs", b"_fmr_differs"]  # noqa: Y015
+    _WhichOneofReturnType__fnmr_differs: _TypeAlias = _typing.Literal["fnmr_differs"]  # noqa: Y015
+    _WhichOneofArgType__fnmr_differs: _TypeAlias = _typing.Literal["_fnmr_differs", b"_fnmr_differs"]  # noqa: Y015
+    _WhichOneofReturnType__value_a: _TypeAlias = _typing.Literal["value_a"]  # noqa: Y015
+    _WhichOneofArgType__value_a: _TypeAlias = _typing.Literal["_value_a", b"_value_a"]  # noqa: Y015
+    _WhichOneofReturnType__value_b: _TypeAlias = _typing.Literal["value_b"]  # noqa: Y015
+    _WhichOneofArgType__value_b: _TypeAlias = _typing.Literal["_value_b", b"_value_b"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fmr_differs) -> _WhichOneofReturnType__fmr_differs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fnmr_differs) -> _WhichOneofReturnType__fnmr_differs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value_a) -> _WhichOneofReturnType__value_a | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value_b) -> _WhichOneofReturnType__value_b | None: ...
+
+Global___GroupPairRates: _TypeAlias = GroupPairRates  # noqa: Y015
+
+@_typing.final
+class SearchRates(_message.Message):
+    """SearchRates is a threshold for Identify and the error rates of searches at it,
+    measured by searching the whole collection for the drawn persons.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FPIR_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    FPIR_FIELD_NUMBER: _builtins.int
+    FNIR_FIELD_NUMBER: _builtins.int
+    NEEDS_FIELD_NUMBER: _builtins.int
+    target_fpir: _builtins.float
+    """target_fpir is the largest false positive identification rate of the
+    threshold. Unit: 1, a share. Range: 0.003 and 0.001.
+    """
+    threshold: _builtins.float
+    """threshold is the largest such distance, in steps of 0.005. Unset where
+    there are too few probes to support target_fpir. Unit: Euclidean distance
+    in the encodings' space.
+    """
+    needs: _builtins.str
+    """needs says how to get threshold, where it is unset."""
+    @_builtins.property
+    def fpir(self) -> Global___Rate:
+        """fpir is the false positive identification rate (FPIR): the share of
+        unenrolled probes with any face within the threshold, measured with each
+        drawn person as a probe of all others. Unset where threshold is.
+        """
+
+    @_builtins.property
+    def fnir(self) -> Global___Rate:
+        """fnir is the false negative identification rate (FNIR): the share of probes
+        whose nearest other face of the same person is farther than the threshold,
+        whatever its rank. Unset where threshold is, or where too few persons have
+        two faces.
+        """
+
+    def __init__(
+        self,
+        *,
+        target_fpir: _builtins.float = ...,
+        threshold: _builtins.float | None = ...,
+        fpir: Global___Rate | None = ...,
+        fnir: Global___Rate | None = ...,
+        needs: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "fnir", b"fnir", "fpir", b"fpir", "threshold", b"threshold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "fnir", b"fnir", "fpir", b"fpir", "needs", b"needs", "target_fpir", b"target_fpir", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
+    _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
+
+Global___SearchRates: _TypeAlias = SearchRates  # noqa: Y015
+
+@_typing.final
 class CalibrateRequest(_message.Message):
     """CalibrateRequest asks for a collection's error rates."""
 
@@ -144,6 +419,7 @@ class CalibrateRequest(_message.Message):
     MAX_PERSONS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    GROUP_LABEL_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     target_fmr: _builtins.float
@@ -170,6 +446,12 @@ class CalibrateRequest(_message.Message):
     hash of the id: use random ids. Range: 0 to 128 characters. Default: empty,
     none: the work is cancelled with its caller.
     """
+    group_label: _builtins.str
+    """group_label is the key of a label, by whose values error rates are compared:
+    people without it are a group of their own. max_persons people more are
+    drawn, equally many of each group. Range: at most 16 groups. Default: no
+    groups.
+    """
     @_builtins.property
     def consistency(self) -> _consistency_pb2.ReadConsistency:
         """consistency says how old what the call sees may be. The primary must be
@@ -186,10 +468,11 @@ class CalibrateRequest(_message.Message):
         max_persons: _builtins.int = ...,
         consistency: _consistency_pb2.ReadConsistency | None = ...,
         request_id: _builtins.str = ...,
+        group_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "consistency", b"consistency", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "collection_id", b"collection_id", "consistency", b"consistency", "max_persons", b"max_persons", "request_id", b"request_id", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "collection_id", b"collection_id", "consistency", b"consistency", "group_label", b"group_label", "max_persons", b"max_persons", "request_id", b"request_id", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__target_false_positives: _TypeAlias = _typing.Literal["target_false_positives"]  # noqa: Y015
     _WhichOneofArgType__target_false_positives: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives"]  # noqa: Y015
@@ -226,6 +509,10 @@ class Calibration(_message.Message):
     IMPOSTOR_COUNTS_FIELD_NUMBER: _builtins.int
     LIKELY_DUPLICATES_FIELD_NUMBER: _builtins.int
     IDENTIFY_NEEDS_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    BETWEEN_GROUPS_FIELD_NUMBER: _builtins.int
+    ONE_THRESHOLD_SERVES_FIELD_NUMBER: _builtins.int
+    SEARCHES_FIELD_NUMBER: _builtins.int
     calibration_id: _builtins.str
     """calibration_id identifies the calibration."""
     faces: _builtins.int
@@ -251,6 +538,8 @@ class Calibration(_message.Message):
     is unset: the max_persons to set, or the target_false_positives that the
     measured pairs support.
     """
+    one_threshold_serves: Global___OneThreshold.ValueType
+    """one_threshold_serves says whether verify serves all groups."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """create_time is when the error rates were measured."""
@@ -289,6 +578,23 @@ class Calibration(_message.Message):
         ListDuplicates lists them.
         """
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupRates]:
+        """groups are the error rates of people by the request's group_label, the
+        largest group first, 16 at most.
+        """
+
+    @_builtins.property
+    def between_groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupPairRates]:
+        """between_groups is each pair of groups."""
+
+    @_builtins.property
+    def searches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchRates]:
+        """searches are thresholds for Identify by false positive identification rate,
+        of 0.003 and 0.001. Measuring them takes 3334 and 10000 persons, and reads
+        all faces.
+        """
+
     def __init__(
         self,
         *,
@@ -308,10 +614,14 @@ class Calibration(_message.Message):
         impostor_counts: _abc.Iterable[_builtins.int] | None = ...,
         likely_duplicates: _abc.Iterable[Global___LikelyDuplicate] | None = ...,
         identify_needs: _builtins.str = ...,
+        groups: _abc.Iterable[Global___GroupRates] | None = ...,
+        between_groups: _abc.Iterable[Global___GroupPairRates] | None = ...,
+        one_threshold_serves: Global___OneThreshold.ValueType = ...,
+        searches: _abc.Iterable[Global___SearchRates] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "identify", b"identify", "verify", b"verify"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "create_time", b"create_time", "curve", b"curve", "faces", b"faces", "genuine_counts", b"genuine_counts", "genuine_pairs", b"genuine_pairs", "genuine_persons", b"genuine_persons", "identify", b"identify", "identify_needs", b"identify_needs", "impostor_counts", b"impostor_counts", "impostor_pairs", b"impostor_pairs", "impostor_persons", b"impostor_persons", "likely_duplicates", b"likely_duplicates", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr", "verify", b"verify"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["between_groups", b"between_groups", "calibration_id", b"calibration_id", "create_time", b"create_time", "curve", b"curve", "faces", b"faces", "genuine_counts", b"genuine_counts", "genuine_pairs", b"genuine_pairs", "genuine_persons", b"genuine_persons", "groups", b"groups", "identify", b"identify", "identify_needs", b"identify_needs", "impostor_counts", b"impostor_counts", "impostor_pairs", b"impostor_pairs", "impostor_persons", b"impostor_persons", "likely_duplicates", b"likely_duplicates", "one_threshold_serves", b"one_threshold_serves", "searches", b"searches", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr", "verify", b"verify"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
