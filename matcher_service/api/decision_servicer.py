@@ -7,10 +7,11 @@ from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context
 from matcher_service import caller_rights as rights
 from matcher_service.api.converters import answers, requests
-from matcher_service.api.converters.attributes import metadata_struct, person_filter
+from matcher_service.api.converters.attributes import person_filter
 from matcher_service.domain import ids
-from matcher_service.domain.attributes import Attributes, PersonFilter
+from matcher_service.domain.attributes import PersonFilter
 from matcher_service.domain.errors import OptionInvalid
+from matcher_service.domain.faces import Probe
 from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, EVERYBODY, Matcher
 
 MAX_PROBES = 16
@@ -30,30 +31,24 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         verification = await self._matcher.verify(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
-            requests.probe(request.probe, "probe"),
+            _claimed(request),
             _max_distance(request),
             include_attributes=request.include_attributes,
             among=rights.findable(EVERYBODY),
         )
-        attributes = verification.attributes or Attributes()
-        return pb.VerifyResponse(
-            match=verification.match,
-            distance=answers.if_scores(verification.distance, None),
-            threshold=verification.threshold,
-            nearest_face_id=answers.if_scores(str(verification.nearest_face_id), ""),
-            faces_compared=verification.faces,
-            space=verification.space,
-            quality=answers.quality_message(verification.quality),
-            labels=attributes.labels,
-            metadata=metadata_struct(attributes),
-        )
+        return answers.verification_message(verification, several=bool(request.probes))
 
     async def Identify(self, request: pb.IdentifyRequest, context: Context) -> pb.IdentifyResponse:
         """Find the persons whose faces are near the probes."""
         ids.count(len(request.probes), "probes", 1, MAX_PROBES)
         most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
         allowed = MAX_DETAILED_CANDIDATES if request.include_attributes else MAX_CANDIDATES
-        probes = [requests.probe_or_person(probe, f"probes[{i}]") for i, probe in enumerate(request.probes)]
+        if request.same_person and request.all_faces:
+            raise OptionInvalid(
+                "same_person and all_faces exclude each other: set only one of them", field="same_person"
+            )
+        read = requests.searched_probe if request.same_person else requests.probe_or_person
+        probes = [read(probe, f"probes[{i}]") for i, probe in enumerate(request.probes)]
         for index, probe in enumerate(request.probes):
             if request.all_faces and probe.use_largest_face:
                 raise OptionInvalid(
@@ -72,6 +67,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             include_attributes=request.include_attributes,
             chosen=rights.findable(_search_filter(request.filter)),
             max_staleness=requests.max_staleness(request.consistency, self._max_staleness_seconds),
+            same_person=request.same_person,
         )
         faces = [answers.identified_message(each) for each in found]
         # All probes share a threshold and a collection; the last answer's figures are the newest.
@@ -112,6 +108,16 @@ def _search_filter(message: pb.PersonFilter) -> PersonFilter:
             field="filter.suspended",
         )
     return chosen
+
+
+def _claimed(request: pb.VerifyRequest) -> list[Probe]:
+    """The probe of a claim, or its several probes. Raises OptionInvalid, and what `requests.probe` raises."""
+    if not request.probes:
+        return [requests.probe(request.probe, "probe")]
+    if request.HasField("probe"):
+        raise OptionInvalid("probe and probes exclude each other: set only one of them", field="probes")
+    ids.count(len(request.probes), "probes", 1, MAX_PROBES)
+    return [requests.probe(probe, f"probes[{i}]") for i, probe in enumerate(request.probes)]
 
 
 def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:

@@ -51,6 +51,7 @@ MATCHER_LARGE: Final = frozenset({"Enroll", "Verify", "Identify", "Compare", "Im
 # Any other request counts as one probe, and so does each chunk of an import.
 MATCHER_PROBES: Final[Mapping[str, Callable[[Any], int]]] = {
     "Compare": lambda request: 2,
+    "Verify": lambda request: max(1, len(request.probes)),
     "Identify": lambda request: len(request.probes),  # with all_faces the matcher counts the faces found
     "Enroll": lambda request: len(request.items),
 }

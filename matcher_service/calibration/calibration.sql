@@ -111,17 +111,50 @@ CROSS JOIN LATERAL (
     SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = f.person_key OFFSET 0
 ) p;
 
+-- name: draw_claimants
+-- Random people with more than :photos faces: :max_persons at most, of four times as many. Primary key of person, face
+-- (person_key, content_id).
+SELECT picked.person_key
+FROM (
+    SELECT p.person_key
+    FROM facerec.:"person" p
+    WHERE p.centroid IS NOT NULL
+    ORDER BY random()
+    LIMIT 4 * :max_persons::bigint
+) picked
+CROSS JOIN LATERAL (
+    SELECT FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
+    OFFSET :photos::integer
+    LIMIT 1
+) enough
+LIMIT :max_persons::bigint;
+
+-- name: read_claim_faces
+-- Up to :max_faces random faces of each of the people :person_keys, those of a person one after another. Face (person_key,
+-- content_id).
+SELECT chosen.person_key, f.encoding
+FROM unnest(:person_keys::bigint[]) WITH ORDINALITY AS chosen(person_key, number)
+CROSS JOIN LATERAL (
+    SELECT f.encoding
+    FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.person_key = chosen.person_key AND f.expire_time > now()
+    ORDER BY random()
+    LIMIT :max_faces::integer
+) f
+ORDER BY chosen.number;
+
 -- name: add_calibration
--- :identify_threshold may be null. Primary key of collection.
-INSERT INTO facerec.calibration (collection_id, verify_threshold, identify_threshold, evidence)
-SELECT c.collection_id, :verify_threshold, :identify_threshold, :evidence::jsonb FROM facerec.collection c WHERE c.collection_id = :collection_id
+-- :identify_threshold and :score_rule may be null. Primary key of collection.
+INSERT INTO facerec.calibration (collection_id, verify_threshold, identify_threshold, score_rule, evidence)
+SELECT c.collection_id, :verify_threshold, :identify_threshold, :score_rule, :evidence::jsonb FROM facerec.collection c WHERE c.collection_id = :collection_id
 RETURNING calibration_id, create_time;
 
 -- name: apply_calibration
 -- One row if the collection exists, with null thresholds if the calibration does not. The old thresholds are read under
 -- the lock of the update. Primary keys.
 WITH old AS MATERIALIZED (
-    SELECT c.collection_id, c.verify_threshold, c.identify_threshold
+    SELECT c.collection_id, c.verify_threshold, c.identify_threshold, c.score_rule
     FROM facerec.collection c
     WHERE c.collection_id = :collection_id
     FOR UPDATE
@@ -130,19 +163,21 @@ WITH old AS MATERIALIZED (
     SET applied_time = clock_timestamp()
     FROM old
     WHERE k.collection_id = old.collection_id AND k.calibration_id = :calibration_id
-    RETURNING k.verify_threshold, k.identify_threshold
+    RETURNING k.verify_threshold, k.identify_threshold, k.score_rule
 ), changed AS (
     UPDATE facerec.collection c
     SET verify_threshold = applied.verify_threshold,
         identify_threshold = coalesce(applied.identify_threshold, c.identify_threshold),
+        score_rule = coalesce(applied.score_rule, c.score_rule),
         calibration_id = :calibration_id,
         update_time = clock_timestamp()
     FROM applied
     WHERE c.collection_id = :collection_id
-    RETURNING c.verify_threshold, c.identify_threshold
+    RETURNING c.verify_threshold, c.identify_threshold, c.score_rule
 )
 SELECT old.verify_threshold AS old_verify, old.identify_threshold AS old_identify,
-       changed.verify_threshold AS new_verify, changed.identify_threshold AS new_identify
+       changed.verify_threshold AS new_verify, changed.identify_threshold AS new_identify,
+       old.score_rule AS old_rule, changed.score_rule AS new_rule
 FROM old LEFT JOIN changed ON true;
 
 -- name: get_evidence

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from matcher_service.audit.changes import Action, Change, append_event
-from matcher_service.calibration import error_rates, groups
+from matcher_service.calibration import claim_rates, error_rates, groups
+from matcher_service.calibration.claim_rates import ClaimRates
 from matcher_service.calibration.drawing import GENUINE_PERSONS, draw, measure_genuine
 from matcher_service.calibration.error_rates import BIN, MIN_PERSONS, Counts, Point, Sample
 from matcher_service.calibration.group_rates import GroupComparison
@@ -56,16 +57,18 @@ class Calibration:
     likely_duplicates: Sequence[LikelyDuplicatePair]
     searches: Sequence[SearchPoint]
     groups: GroupComparison | None
+    scores: Sequence[ClaimRates] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Applied:
-    """The thresholds before and after."""
+    """The thresholds before and after, and the rule of ScoreRule after."""
 
     old_verify: float
     verify: float
     old_identify: float
     identify: float
+    score_rule: str
 
 
 class Calibrator:
@@ -118,6 +121,10 @@ class Calibrator:
                     "so people are probably enrolled under several ids: merge those that ListDuplicates "
                     "finds",
                 )
+            scores: list[ClaimRates] = []
+            if target.photos:
+                scores, by_rule = await claim_rates.measure(session, self._database.short_requests, target)
+                verify = by_rule or verify
             identify, needs = identify_point(curve, sample, faces, target)
             likely_duplicates = await _likely_duplicates(session, drawn.face_ids, counter)
             searches = await measure_searches(session, drawn, faces, target, self._yield)
@@ -129,11 +136,13 @@ class Calibrator:
         evidence = _evidence(sample, faces, target, curve, (verify, identify))
         evidence["searches"] = [dataclasses.asdict(point) for point in searches]
         evidence["by_group"] = groups.evidence(by_group) if by_group else None
+        evidence["scores"] = claim_rates.summary(scores)
         async with self._database.transaction(collection_id) as session:  # the one above may be on a standby
             stored = await session.required_row(
                 "add_calibration",
                 verify_threshold=verify.threshold,
                 identify_threshold=identify.threshold if identify else None,
+                score_rule=target.score_rule,
                 evidence=json.dumps(evidence),
             )
             calibration = Calibration(
@@ -149,6 +158,7 @@ class Calibrator:
                 likely_duplicates=likely_duplicates,
                 searches=searches,
                 groups=by_group,
+                scores=scores,
             )
             await record(session, calibration)
         return calibration
@@ -159,7 +169,7 @@ class Calibrator:
 
     @retried_on_schema_change
     async def apply(self, collection_id: str, calibration_id: uuid.UUID) -> Applied:
-        """Apply a calibration's thresholds. Raises CollectionNotFound, CalibrationNotFound,
+        """Apply a calibration's thresholds and rule. Raises CollectionNotFound, CalibrationNotFound,
         StoreUnavailable, Overloaded.
         """
         async with self._database.transaction(collection_id) as session:
@@ -173,8 +183,12 @@ class Calibrator:
                 "verify_threshold": f"{row['old_verify']:g} -> {row['new_verify']:g}",
                 "identify_threshold": f"{row['old_identify']:g} -> {row['new_identify']:g}",
             }
+            if row["old_rule"] != row["new_rule"]:
+                details["score_rule"] = f"{row['old_rule']} -> {row['new_rule']}"
             await append_event(session, Change(Action.APPLY_CALIBRATION, details=details))
-        return Applied(row["old_verify"], row["new_verify"], row["old_identify"], row["new_identify"])
+        return Applied(
+            row["old_verify"], row["new_verify"], row["old_identify"], row["new_identify"], row["new_rule"]
+        )
 
 
 def _median_genuine_distance(genuine: Counts) -> float:

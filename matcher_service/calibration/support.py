@@ -26,11 +26,16 @@ TARGET_FALSE_HITS: Final = (1e-4, 10.0)
 class Target:
     """A target FMR, target expected false positives of a search, and the maximum number of persons to
     compare.
+
+    With `photos` claims of up to so many photos are measured too; `score_rule`, a value of ScoreRule, is that
+    of the verify threshold, None for pairs of faces.
     """
 
     fmr: float = 1e-3
     false_positives: float = 0.01
     persons: int = 1000
+    score_rule: str | None = None
+    photos: int = 0
 
 
 def check_support(persons: int, target: Target) -> None:

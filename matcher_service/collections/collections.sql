@@ -75,6 +75,7 @@ SET display_name = coalesce(:display_name::text, display_name),
     target_recall = coalesce(:target_recall::float8, target_recall),
     retention = CASE WHEN :retention::interval IS NULL THEN retention ELSE nullif(:retention::interval, interval '0') END,
     refused_qualities = coalesce(:refused_qualities::text[], refused_qualities),
+    score_rule = coalesce(:score_rule::text, score_rule),
     update_time = clock_timestamp()
 WHERE collection_id = :collection_id
 RETURNING true;

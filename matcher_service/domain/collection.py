@@ -11,7 +11,7 @@ class CollectionSettings:
 
     Distances are Euclidean. `duplicate_policy` and `consistency_policy` are allow, flag or refuse. A
     `retention` of 0 is for ever. `refused_qualities` are the encoder's quality reasons, such as BLURRED, that
-    refuse a face.
+    refuse a face. `score_rule` is a value of ScoreRule, and changes only together with `verify_threshold`.
     """
 
     display_name: str | None = None
@@ -27,6 +27,7 @@ class CollectionSettings:
     target_recall: float | None = None
     retention: datetime.timedelta | None = None
     refused_qualities: tuple[str, ...] | None = None
+    score_rule: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

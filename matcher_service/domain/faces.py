@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import enum
 import uuid
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -146,6 +147,13 @@ class SearchMode(enum.Enum):
     INDEX_CONFIRMED = "index_confirmed"  # an index was queried and an exact scan decided
 
 
+class ScoreRule(enum.Enum):
+    """How Verify makes one distance of those to a person's faces; the values are stored."""
+
+    NEAREST = "nearest"  # that of the nearest
+    ROOT_MEAN_SQUARE = "root_mean_square"  # the root of the mean of all squared distances
+
+
 @dataclasses.dataclass(frozen=True)
 class Inconsistency:
     """A face nearer to another person's than to the nearest that its person had, `own_face_id`."""
@@ -221,7 +229,7 @@ class Erasure:
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """The decision on a claim, by the nearest of the person's faces."""
+    """The decision on a claim by `rule`; `qualities` has one for each of its probes, None without a photo."""
 
     match: bool
     distance: float
@@ -229,7 +237,8 @@ class Verification:
     nearest_face_id: uuid.UUID
     faces: int
     space: str
-    quality: Quality | None = None
+    rule: ScoreRule
+    qualities: Sequence[Quality | None] = ()
     attributes: Attributes | None = None
 
 
@@ -264,7 +273,11 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class Identification:
-    """The answer for one face: `faces` were compared, `matched_persons` are within the threshold."""
+    """The answer for one face: `faces` were compared, `matched_persons` are within the threshold.
+
+    Photos of one person have one answer, with `qualities` of each, None for other probes; others have a
+    `quality`.
+    """
 
     probe_index: int
     box: BoundingBox | None
@@ -276,6 +289,7 @@ class Identification:
     mode: SearchMode
     quality: Quality | None = None
     expected: "ExpectedFalsePositives | None" = None
+    qualities: Sequence[Quality | None] = ()
 
 
 @dataclasses.dataclass(frozen=True)

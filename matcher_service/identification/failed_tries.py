@@ -7,7 +7,6 @@ reveals a number about it. docs/decisions/0001-failed-tries.md has the reasons.
 import asyncio
 import contextlib
 import dataclasses
-import uuid
 import weakref
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Final, TypeVar
@@ -17,7 +16,7 @@ from facerec.serving.middleware import call
 from facerec.serving.observability.metrics import DENIED
 from matcher_service.admission import FairSemaphore
 from matcher_service.domain.errors import FaceDuplicate, FaceInconsistent, TriesExhausted
-from matcher_service.domain.faces import Encoding
+from matcher_service.identification.fusion import Claimed
 from matcher_service.identification.query import CountedTry, Query, SearchResult, VerifyResult
 from matcher_service.identification.repository import DecisionRepository, NoTryLeft
 
@@ -67,12 +66,12 @@ class FailedTries:
         self,
         collection_id: str,
         person_id: str,
-        face: Encoding | uuid.UUID,
+        claimed: Claimed,
         max_distance: float | None,
         per_day: float,
     ) -> VerifyResult:
         """Measure a face as DecisionRepository.verify does, and count it as a failed try if it does not
-        match.
+        match; one of several photos counts as so many.
 
         A match costs MATCH_TRIES if the caller may send encodings, else nothing; it gives no tries back.
 
@@ -80,9 +79,9 @@ class FailedTries:
         """
         key, budget = (collection_id, person_id, call.caller_name()), Budget(per_day)
         await self._locks.acquire(key)
-        count = _counted(budget, max_distance)
+        count = _counted(budget, max_distance, claimed.photos)
         found = await self._uncanceled(
-            self._repository.verify_counted(collection_id, person_id, face, count), [key]
+            self._repository.verify_counted(collection_id, person_id, claimed, count), [key]
         )
         if found.wait_seconds:
             raise _exhausted("this person", budget, found.wait_seconds)
@@ -104,7 +103,7 @@ class FailedTries:
         except BaseException:
             self._release(held)
             raise
-        count = _counted(budget, query.max_distance)
+        count = _counted(budget, query.max_distance, query.photos)
         try:
             return await self._uncanceled(self._repository.identify_counted(query, count), held)
         except NoTryLeft as error:
@@ -212,14 +211,15 @@ class KeyedLocks:
             self._locks[key] = (lock, wanted - 1)
 
 
-def _counted(budget: Budget, max_distance: float | None) -> CountedTry:
-    """A try of the current caller."""
+def _counted(budget: Budget, max_distance: float | None, photos: int) -> CountedTry:
+    """A try of the current caller, with so many photos."""
     return CountedTry(
         call.caller_name(),
         max_distance,
         budget.try_seconds,
         budget.max_missing_seconds,
-        match_tries=MATCH_TRIES if call.may_send_encodings() else 0.0,
+        match_tries=MATCH_TRIES * photos if call.may_send_encodings() else 0.0,
+        failure_tries=float(photos),
     )
 
 

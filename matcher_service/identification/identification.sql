@@ -4,22 +4,28 @@
 -- name: verify
 -- A claim of a caller whose failed tries are counted. Either :encoding or :face_id (of a stored face) is null;
 -- :max_distance may be null; :space is the encoding's space or null; :try_seconds and :max_missing_seconds are as in
--- `count_refusal`, and :match_tries is the cost of a match. wait_seconds is null if nothing is decided or counted. Primary
+-- `count_refusal`, :match_tries is the cost of a match and :failure_tries that of a failure. :spread is the mean squared
+-- distance of a claim's photos from :encoding, their mean. wait_seconds is null if nothing is decided or counted. Primary
 -- keys of collection and person, face (person_key, content_id); face (face_id) for :face_id. OFFSET 0 keeps the planner
--- from computing the probe again for each face. With a suspended person nothing is compared or counted.
+-- from computing the probe again for each face, and `scored` computes the distance once. With a suspended person nothing is
+-- compared or counted.
 SELECT c.space,
        c.verify_threshold,
+       c.score_rule,
        p.person_key IS NOT NULL AS person_found,
        coalesce(p.suspended, false) AS suspended,
        probe.encoding IS NOT NULL AS probe_found,
        coalesce(nearest.faces, 0) AS faces,
        nearest.face_id,
-       nearest.distance,
+       scored.distance,
        CASE
-           WHEN nearest.distance IS NOT NULL AND c.space = coalesce(:space::text, c.space)
+           WHEN scored.distance IS NOT NULL AND c.space = coalesce(:space::text, c.space)
                THEN facerec.count_try(
                    :collection_id, p.person_key, :caller,
-                   CASE WHEN nearest.distance > coalesce(:max_distance::float8, c.verify_threshold) THEN 1 ELSE :match_tries::float8 END,
+                   CASE
+                       WHEN scored.distance > coalesce(:max_distance::float8, c.verify_threshold) THEN :failure_tries::float8
+                       ELSE :match_tries::float8
+                   END,
                    :try_seconds, :max_missing_seconds
                )
        END AS wait_seconds
@@ -32,30 +38,39 @@ CROSS JOIN LATERAL (
 ) probe
 LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = :person_id
 LEFT JOIN LATERAL (
-    SELECT count(*) OVER () AS faces, f.face_id, f.encoding <-> probe.encoding AS distance
+    SELECT count(*) OVER () AS faces,
+           f.face_id,
+           f.encoding <-> probe.encoding AS distance,
+           avg(CASE WHEN c.score_rule = 'root_mean_square' THEN vector_l2_squared_distance(f.encoding, probe.encoding) END)
+               OVER () AS mean_square
     FROM facerec.:"face" f
     WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND NOT p.suspended AND f.expire_time > now()
     ORDER BY distance, f.face_id
     LIMIT 1
 ) nearest ON true
+CROSS JOIN LATERAL (
+    SELECT sqrt(coalesce(nearest.mean_square, nearest.distance * nearest.distance) + :spread::float8) AS distance OFFSET 0
+) scored
 WHERE c.collection_id = :collection_id;
 
 -- name: verify_claims
 -- Several claims, whose failed tries are not counted. :person_ids are the claimed persons, :encodings the probes' vectors,
--- concatenated, and :face_ids the id of a stored face for each claim that has one in place of a vector, else null. Returns
--- a row per claim, in order. Primary keys of collection and person, face (person_key, content_id); face (face_id) for
--- :face_ids. OFFSET 0 keeps the planner from joining all claims at once, which reads whole tables while they are small. With
--- a suspended person nothing is compared.
+-- concatenated, :face_ids the id of a stored face for each claim that has one in place of a vector, else null, and :spreads
+-- as :spread of `verify`. Returns a row per claim, in order. Primary keys of collection and person, face (person_key,
+-- content_id); face (face_id) for :face_ids. OFFSET 0 keeps the planner from joining all claims at once, which reads whole
+-- tables while they are small. With a suspended person nothing is compared.
 SELECT c.space,
        c.verify_threshold,
+       c.score_rule,
        p.person_key IS NOT NULL AS person_found,
        coalesce(p.suspended, false) AS suspended,
        probe.encoding IS NOT NULL AS probe_found,
        coalesce(nearest.faces, 0) AS faces,
        nearest.face_id,
-       nearest.distance
+       sqrt(coalesce(nearest.mean_square, nearest.distance * nearest.distance) + claim.spread) AS distance
 FROM facerec.collection c
-CROSS JOIN unnest(:person_ids::text[], :face_ids::uuid[]) WITH ORDINALITY AS claim(person_id, face_id, number)
+CROSS JOIN unnest(:person_ids::text[], :face_ids::uuid[], :spreads::float8[])
+    WITH ORDINALITY AS claim(person_id, face_id, spread, number)
 CROSS JOIN LATERAL (
     SELECT CASE
                WHEN claim.face_id IS NULL THEN subvector(:encodings::vector, (128 * (claim.number - 1) + 1)::integer, 128)
@@ -74,7 +89,11 @@ LEFT JOIN LATERAL (
     OFFSET 0
 ) p ON true
 LEFT JOIN LATERAL (
-    SELECT count(*) OVER () AS faces, f.face_id, f.encoding <-> probe.encoding AS distance
+    SELECT count(*) OVER () AS faces,
+           f.face_id,
+           f.encoding <-> probe.encoding AS distance,
+           avg(CASE WHEN c.score_rule = 'root_mean_square' THEN vector_l2_squared_distance(f.encoding, probe.encoding) END)
+               OVER () AS mean_square
     FROM facerec.:"face" f
     WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND NOT p.suspended AND f.expire_time > now()
     ORDER BY distance, f.face_id
@@ -347,7 +366,7 @@ SELECT asked.space,
            WHEN nearest.distance IS NOT NULL
                THEN facerec.count_try(
                    :collection_id, nearest.person_key, :caller,
-                   CASE WHEN nearest.distance > asked.threshold THEN 1 ELSE :match_tries::float8 END,
+                   CASE WHEN nearest.distance > asked.threshold THEN :failure_tries::float8 ELSE :match_tries::float8 END,
                    :try_seconds, :max_missing_seconds
                )
        END AS wait_seconds
@@ -562,6 +581,21 @@ CROSS JOIN LATERAL (
     WHERE p.collection_id = :collection_id AND p.person_id = i.person_id
     OFFSET 0
 ) p;
+
+-- name: read_probes
+-- The vectors of the stored faces :face_ids, and the collection's space: a row per id, in order, without a vector where there
+-- is no such face. Face (face_id), one by one; primary key of collection.
+SELECT c.space, f.encoding
+FROM facerec.collection c
+CROSS JOIN unnest(:face_ids::uuid[]) WITH ORDINALITY AS probe(face_id, number)
+LEFT JOIN LATERAL (
+    SELECT f.encoding
+    FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.face_id = probe.face_id AND f.expire_time > now()
+    OFFSET 0
+) f ON true
+WHERE c.collection_id = :collection_id
+ORDER BY probe.number;
 
 -- name: search_defaults
 -- Primary key of collection.

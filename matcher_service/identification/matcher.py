@@ -19,8 +19,10 @@ from matcher_service.domain.faces import (
     Probe,
     Verification,
 )
+from matcher_service.identification.claims import claim_of, search_same_person
 from matcher_service.identification.comparison import AnyProbe, Comparer
 from matcher_service.identification.failed_tries import MAX_COUNTED_PERSONS, FailedTries
+from matcher_service.identification.fusion import check_spaces
 from matcher_service.identification.person_probes import by_probe, faces_of
 from matcher_service.identification.photos import (
     PHOTOS_IN_FLIGHT,
@@ -28,6 +30,7 @@ from matcher_service.identification.photos import (
     check_space,
     every_face,
     single_face,
+    single_faces,
     stored_face_not_found,
 )
 from matcher_service.identification.query import Query, SearchResult, VerifyResult
@@ -68,32 +71,44 @@ class Matcher:
         self,
         collection_id: str,
         person_id: str,
-        probe: Probe,
+        probes: Sequence[Probe],
         max_distance: float | None,
         *,
         include_attributes: bool = False,
         among: PersonFilter = EVERYBODY,
     ) -> Verification:
-        """Decide whether a face is the person's; a match has the person's attributes if they are included.
+        """Decide whether a face, of which there may be several photos, is the person's; a match has the
+        person's attributes if they are included.
 
         A person whom `among` does not select is as one who is not enrolled.
 
         Raises PersonNotFound, PersonSuspended, FaceNotFound, ModelMismatch, and TriesExhausted for callers
         whose tries are counted.
         """
-        face = await single_face(self._encoder, probe)
+        faces = await single_faces(self._encoder, probes)
+        claimed = await claim_of(self._repository, collection_id, probes, faces)
         if among:
-            claimed = PersonFilter(among.labels, (person_id,))
-            keys, _ = await self._search.narrow(collection_id, claimed, with_suspended=True)
+            person = PersonFilter(among.labels, (person_id,))
+            keys, _ = await self._search.narrow(collection_id, person, with_suspended=True)
             if not keys:
                 raise _not_found()
         per_day = call.failed_tries_per_day()
         found = (
-            await self._repository.verify(collection_id, person_id, face.face)
+            await self._repository.verify(collection_id, person_id, claimed)
             if per_day is None
-            else await self._tries.verify(collection_id, person_id, face.face, max_distance, per_day)
+            else await self._tries.verify(collection_id, person_id, claimed, max_distance, per_day)
         )
-        verification = _verification(found, probe, face, max_distance)
+        check_spaces(probes, faces, found.space)
+        if not found.person_found:
+            raise _not_found()
+        if found.suspended:
+            raise PersonSuspended(
+                "the person is suspended and matches no claim: have the person resumed (UpdatePerson)",
+                field="person_id",
+            )
+        if not found.probe_found:
+            raise stored_face_not_found(probes[0])
+        verification = _verification(found, max_distance, faces)
         self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
         if not (include_attributes and verification.match):
             return verification
@@ -125,6 +140,7 @@ class Matcher:
         include_attributes: bool = False,
         chosen: PersonFilter = EVERYBODY,
         max_staleness: float | None = None,
+        same_person: bool = False,
     ) -> tuple[list[Identification], float, str]:
         """Find the persons whose faces are within the threshold; also returns the threshold and the space.
 
@@ -134,7 +150,8 @@ class Matcher:
 
         There is one answer per probe, or with `all_faces` one per face of each photo. A person is one probe
         of all their faces, and not among the candidates. Several faces are searched for at once
-        (SEARCHES_IN_FLIGHT), so that those that need an exact scan share it.
+        (SEARCHES_IN_FLIGHT), so that those that need an exact scan share it. With `same_person` the probes
+        are photos of one person, none is a person, and there is one answer.
         Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left,
         TriesExhausted for callers whose tries are counted, and of a person PersonNotFound, and OptionInvalid
         for many faces. What is found has all that was committed
@@ -150,8 +167,8 @@ class Matcher:
             collection_id, chosen, max_staleness=max_staleness
         )
 
-        async def search(index: int, face: ResolvedProbe) -> Identification | None:
-            query = Query(
+        def query(face: ResolvedProbe) -> Query:
+            return Query(
                 collection_id,
                 face.face,
                 max_distance,
@@ -163,11 +180,15 @@ class Matcher:
                 max_staleness=max_staleness,
                 left_out_key=face.person_key,
             )
-            return await self._identify(query, probes[index], face, index)
 
-        searches = (search(index, face) for index, face in resolved)
-        found = await gather_or_cancel(searches, limit=SEARCHES_IN_FLIGHT)
-        answers = by_probe(probes, resolved, found, max_candidates)
+        if same_person:
+            photos = [probe for probe in probes if isinstance(probe, Probe)]
+            faces = [face for _, face in resolved]
+            answers = [await self._identify_same_person(query(faces[0]), photos, faces)]
+        else:
+            searches = (self._identify(query(face), probes[index], face, index) for index, face in resolved)
+            found = await gather_or_cancel(searches, limit=SEARCHES_IN_FLIGHT)
+            answers = by_probe(probes, resolved, found, max_candidates)
         for answer in answers:
             first = answer.candidates[0].person_id if answer.candidates else None
             self._decisions.add(collection_id, Action.IDENTIFY, first, match=first is not None)
@@ -189,16 +210,26 @@ class Matcher:
             if isinstance(probe, PersonProbe):
                 return None
             raise stored_face_not_found(probe)
+        answer = await self._identification(query, found)
+        return dataclasses.replace(answer, probe_index=probe_index, box=face.box, quality=face.quality)
+
+    async def _identify_same_person(
+        self, query: Query, probes: Sequence[Probe], faces: Sequence[ResolvedProbe]
+    ) -> Identification:
+        found = await search_same_person(self._repository, self._decide, query, probes, faces)
+        answer = await self._identification(query, found)
+        return dataclasses.replace(answer, qualities=[face.quality for face in faces])
+
+    async def _identification(self, query: Query, found: SearchResult) -> Identification:
         return Identification(
-            probe_index=probe_index,
-            box=face.box,
+            probe_index=0,
+            box=None,
             candidates=found.candidates,
             matched_persons=found.matched_persons,
             faces=found.faces,
             threshold=found.threshold,
             space=found.space,
             mode=found.mode,
-            quality=face.quality,
             expected=await self._calibrations.expected_false_positives(
                 query.collection_id,
                 found.calibration_id,
@@ -260,22 +291,9 @@ def _not_found() -> PersonNotFound:
 
 
 def _verification(
-    found: VerifyResult, probe: Probe, face: ResolvedProbe, max_distance: float | None
+    found: VerifyResult, max_distance: float | None, faces: Sequence[ResolvedProbe]
 ) -> Verification:
-    """Decide from the statement's result.
-
-    Raises PersonNotFound, PersonSuspended, FaceNotFound, ModelMismatch.
-    """
-    check_space(face.face, probe, found.space)
-    if not found.person_found:
-        raise _not_found()
-    if found.suspended:
-        raise PersonSuspended(
-            "the person is suspended and matches no claim: have the person resumed (UpdatePerson)",
-            field="person_id",
-        )
-    if not found.probe_found:
-        raise stored_face_not_found(probe)
+    """Decide from the statement's result. Raises FaceNotFound."""
     if found.face_id is None or found.distance is None:
         raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
     threshold = found.threshold if max_distance is None else max_distance
@@ -286,5 +304,6 @@ def _verification(
         nearest_face_id=found.face_id,
         faces=found.faces,
         space=found.space,
-        quality=face.quality,
+        rule=found.rule,
+        qualities=[face.quality for face in faces],
     )

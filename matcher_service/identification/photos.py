@@ -47,6 +47,8 @@ async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:
 
 async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[ResolvedProbe]:
     """Resolve the single face of each probe; the first invalid probe in their order raises its error."""
+    if len(probes) == 1:
+        return [await single_face(encoder, probes[0])]
     faces = (single_face(encoder, probe) for probe in probes)
     return await gather_or_cancel(faces, limit=PHOTOS_IN_FLIGHT)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from facerec.contract import DIMENSIONS
-from matcher_service.domain.faces import Candidate, Encoding, SearchMode
+from matcher_service.domain.faces import Candidate, Encoding, ScoreRule, SearchMode
 from matcher_service.postgres.database import Row
 from matcher_service.postgres.vectors import vector_wire, vectors_wire
 
@@ -27,7 +27,7 @@ class Query:
     With `person_keys` only the faces of these people are searched; with a `labels_path` (PersonFilter.path)
     only people whose labels it selects are candidates. Suspended people are none, unless `with_suspended`,
     and neither is the person of `left_out_key`, one of whose faces this is: then the result has all
-    candidates that are counted, and not `max_candidates`.
+    candidates that are counted, and not `max_candidates`. A failed try among few people counts `photos` times.
     """
 
     collection_id: str
@@ -41,6 +41,7 @@ class Query:
     max_staleness: float | None = None
     with_suspended: bool = False
     left_out_key: int | None = None
+    photos: int = 1
 
     @property
     def max_rows(self) -> int:
@@ -93,7 +94,7 @@ class CountedTry:
 
     The tries are a token bucket, stored as the time when it is full again: a try moves that time by
     `try_seconds`, and one is left while it is at most `max_missing_seconds` from now. A match costs
-    `match_tries`.
+    `match_tries`, a failure `failure_tries`.
     """
 
     caller: str
@@ -101,12 +102,15 @@ class CountedTry:
     try_seconds: float
     max_missing_seconds: float
     match_tries: float
+    failure_tries: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class VerifyResult:
     """The result of the verify statement; `face_id` and `distance` are None without a face or a probe, and if
     the person is suspended.
+
+    `distance` is by the collection's `rule`.
 
     `wait_seconds` is not 0 if no failed try is left; then nothing else of it may be answered.
     """
@@ -118,6 +122,7 @@ class VerifyResult:
     faces: int
     face_id: uuid.UUID | None
     distance: float | None
+    rule: ScoreRule
     wait_seconds: float = 0.0
     suspended: bool = False
 

@@ -1,11 +1,13 @@
 """The statements of Verify, Compare and the counts of failed tries."""
 
+import dataclasses
 import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from matcher_service.domain.attributes import Attributes
-from matcher_service.domain.faces import Encoding
+from matcher_service.domain.faces import Encoding, ScoreRule
+from matcher_service.identification.fusion import Claimed
 from matcher_service.identification.query import (
     ComparedSide,
     CompareResult,
@@ -22,7 +24,7 @@ from matcher_service.identification.query import (
 from matcher_service.postgres.batching import Batcher
 from matcher_service.postgres.database import Database, Row
 from matcher_service.postgres.driver_errors import retried_on_schema_change
-from matcher_service.postgres.vectors import MAX_VECTORS
+from matcher_service.postgres.vectors import MAX_VECTORS, read_vectors
 
 MAX_CLAIMS = MAX_PAIRS = MAX_VECTORS  # of a statement, which takes its vectors in one
 Pair: TypeAlias = tuple[Encoding | uuid.UUID, Encoding | uuid.UUID]
@@ -42,7 +44,7 @@ class Claim(NamedTuple):
     """Whose a face is claimed to be."""
 
     person_id: str
-    face: Encoding | uuid.UUID
+    claimed: Claimed
 
 
 class DecisionRepository:
@@ -56,9 +58,9 @@ class DecisionRepository:
         self._claims = Batcher(self._verify, max_batch=MAX_CLAIMS, wait_seconds=wait_seconds, kind="call")
         self._pairs = Batcher(self._compare, max_batch=MAX_PAIRS, wait_seconds=wait_seconds, kind="call")
 
-    async def verify(self, collection_id: str, person_id: str, face: Encoding | uuid.UUID) -> VerifyResult:
-        """Measure a face against every face of a person."""
-        return await self._claims.submit(collection_id, Claim(person_id, face))
+    async def verify(self, collection_id: str, person_id: str, claimed: Claimed) -> VerifyResult:
+        """Measure a face against every face of a person, by the collection's rule."""
+        return await self._claims.submit(collection_id, Claim(person_id, claimed))
 
     @retried_on_schema_change
     async def _verify(
@@ -68,26 +70,24 @@ class DecisionRepository:
             rows = await session.required_rows(
                 "verify_claims",
                 person_ids=[claim.person_id for claim in claims],
-                **faces_values([claim.face for claim in claims]),
+                **faces_values([claim.claimed.face for claim in claims]),
+                spreads=[claim.claimed.spread for claim in claims],
             )
         return list(map(_verify_result, rows))
 
     @retried_on_schema_change
     async def verify_counted(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, count: CountedTry
+        self, collection_id: str, person_id: str, claimed: Claimed, count: CountedTry
     ) -> VerifyResult:
-        """Measure a face against every face of a person, and count a failed try."""
+        """Measure a face as `verify` does, and count a failed try."""
         async with self._database.session(collection_id) as session:
             row = await session.required_row(
                 "verify",
                 person_id=person_id,
-                **face_values(face),
-                caller=count.caller,
-                max_distance=count.max_distance,
-                space=space_of(face),
-                try_seconds=count.try_seconds,
-                max_missing_seconds=count.max_missing_seconds,
-                match_tries=count.match_tries,
+                **face_values(claimed.face),
+                spread=claimed.spread,
+                space=space_of(claimed.face),
+                **dataclasses.asdict(count),
             )
         return _verify_result(row, row["wait_seconds"] or 0.0)
 
@@ -101,12 +101,8 @@ class DecisionRepository:
                 "identify_counted",
                 person_keys=query.person_keys,
                 **face_values(query.face),
-                caller=count.caller,
-                max_distance=count.max_distance,
                 space=query.space,
-                try_seconds=count.try_seconds,
-                max_missing_seconds=count.max_missing_seconds,
-                match_tries=count.match_tries,
+                **dataclasses.asdict(count),
             )
             if wait_seconds := max(row["wait_seconds"] or 0.0 for row in rows):
                 raise NoTryLeft(wait_seconds)
@@ -182,6 +178,20 @@ class DecisionRepository:
         return {row["person_id"]: Attributes.of(row["labels"], row["metadata"]) for row in rows}
 
     @retried_on_schema_change
+    async def read_probes(
+        self, collection_id: str, face_ids: Sequence[uuid.UUID], *, max_staleness: float | None = None
+    ) -> list[Encoding | None]:
+        """Read the vectors of stored faces; None for one that does not exist. `max_staleness` is as in
+        `Database.index_session`.
+        """
+        async with self._database.index_session(collection_id, max_staleness=max_staleness) as session:
+            rows = await session.required_rows("read_probes", face_ids=face_ids)
+        return [
+            None if row["encoding"] is None else Encoding(read_vectors([row["encoding"]])[0], row["space"])
+            for row in rows
+        ]
+
+    @retried_on_schema_change
     async def search_defaults(self, collection_id: str, max_staleness: float | None) -> tuple[float, str]:
         """Read a collection's identify threshold and space. `max_staleness` as in `index_session`."""
         async with self._database.index_session(collection_id, max_staleness=max_staleness) as session:
@@ -219,6 +229,7 @@ def _verify_result(row: Row, wait_seconds: float = 0.0) -> VerifyResult:
         faces=row["faces"],
         face_id=row["face_id"],
         distance=row["distance"],
+        rule=ScoreRule(row["score_rule"]),
         wait_seconds=wait_seconds,
         suspended=row["suspended"],
     )

@@ -25,12 +25,12 @@ EnrollResponse: person faces person_created
 Person: person_id display_name face_count create_time update_time labels metadata suspended
 EnrolledFace: face already_enrolled quality
 Face: face_id person_id external_ref space fingerprint create_time expire_time
-VerifyResponse: faces_compared space quality
+VerifyResponse: faces_compared space quality photos qualities
 Quality: face_pixels sharpness brightness contrast pose outside reasons noise flatness unevenness
 Pose: roll_degrees yaw pitch
 BoundingBox: top right bottom left
 IdentifyResponse: faces space
-IdentifiedFace: probe_index bounding_box quality
+IdentifiedFace: probe_index bounding_box quality photos qualities
 CompareResponse: space quality_a quality_b
 GetPersonResponse: person
 ListPersonsResponse: persons next_page_token
@@ -76,11 +76,11 @@ Duplicate: person_id
 Inconsistency: person_id
 """
 _PUBLIC = """
-VerifyResponse: threshold
+VerifyResponse: threshold score_rule
 CompareResponse: threshold
 IdentifyResponse: threshold expected_false_positives expected_false_positives_high
 Collection: calibration_id
-CollectionSettings: verify_threshold identify_threshold duplicate_threshold
+CollectionSettings: verify_threshold identify_threshold duplicate_threshold score_rule
 SearchPolicy: acceptance_threshold
 """
 _WITHHELD = """
@@ -98,14 +98,17 @@ CalibrateResponse: calibration
 Calibration: calibration_id create_time faces genuine_persons genuine_pairs impostor_persons impostor_pairs
 Calibration: target_fmr target_false_positives verify identify curve genuine_counts impostor_counts
 Calibration: likely_duplicates identify_needs groups between_groups one_threshold_serves searches
+Calibration: scores score_rule
 GroupRates: value persons impostor_persons impostor_pairs genuine_persons genuine_pairs fmr fnmr
 GroupRates: exceeds_target own_threshold own_fnmr needs needed_persons
 GroupPairRates: value_a value_b fmr fmr_differs fnmr_differs
 SearchRates: target_fpir threshold fpir fnir needs
+ClaimRates: score_rule photos point persons
 OperatingPoint: threshold fmr fnmr expected_false_positives
 Rate: value low high
 LikelyDuplicate: person_id_a person_id_b distance
 ApplyCalibrationResponse: old_verify_threshold verify_threshold old_identify_threshold identify_threshold
+ApplyCalibrationResponse: score_rule
 ListDuplicatesResponse: pairs persons_examined exact next_page_token
 DuplicatePair: person_id_a person_id_b face_id_a face_id_b distance dismissed
 ListInconsistentFacesResponse: faces faces_examined exact next_page_token

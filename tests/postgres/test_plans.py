@@ -35,6 +35,7 @@ SCANS = {
     "draw_impostors": {"person"},
     "count_groups": {"person"},
     "draw_faces": {"person"},
+    "draw_claimants": {"person"},
     "draw_recall_samples": {"person"},
     # All requests.
     "delete_old_requests": {"enroll_request"},

@@ -190,9 +190,8 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         f"ANALYZE facerec.{person}, facerec.{face}"
     )
     await administrator.close()
-    counted: dict[str, Any] = dict.fromkeys(
-        ("caller", "max_distance", "space", "try_seconds", "max_missing_seconds", "match_tries")
-    )
+    counted: dict[str, Any] = dict.fromkeys(("caller", "max_distance", "space", "try_seconds", "spread"))
+    counted |= dict.fromkeys(("max_missing_seconds", "match_tries", "failure_tries"))
     verify = await plan(database, "verify", person_id="7", encoding=VECTOR, face_id=None, **counted)
     claims = await plan(
         database,
@@ -200,6 +199,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         person_ids=["7", "8"],
         encodings=vectors_wire(2 * [ENCODING]),
         face_ids=[None, uuid.uuid4()],
+        spreads=[0.0, 0.1],
     )
     for each in (verify, claims):
         assert f"Seq Scan on {face}" not in each

@@ -1,14 +1,16 @@
 """Build response messages: people, faces, candidates, and the distances that the caller may see."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from facerec import quality_messages
 from facerec.encoder.v1 import encoder_pb2
-from facerec.matcher.v1 import erasure_pb2
+from facerec.matcher.v1 import erasure_pb2, score_rule_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.quality import Quality
 from facerec.serving.middleware import call
 from matcher_service.api.converters.attributes import metadata_struct
+from matcher_service.domain.attributes import Attributes
 from matcher_service.domain.faces import (
     BoundingBox,
     Candidate,
@@ -20,7 +22,9 @@ from matcher_service.domain.faces import (
     Inconsistency,
     OthersCheck,
     Person,
+    ScoreRule,
     SearchMode,
+    Verification,
 )
 
 T = TypeVar("T")
@@ -30,6 +34,11 @@ MODES = {
     SearchMode.EXACT: pb.SEARCH_MODE_EXACT,
     SearchMode.INDEX: pb.SEARCH_MODE_INDEX,
     SearchMode.INDEX_CONFIRMED: pb.SEARCH_MODE_INDEX_CONFIRMED,
+}
+
+SCORE_RULES = {
+    ScoreRule.NEAREST.value: score_rule_pb2.SCORE_RULE_NEAREST,
+    ScoreRule.ROOT_MEAN_SQUARE.value: score_rule_pb2.SCORE_RULE_ROOT_MEAN_SQUARE,
 }
 
 
@@ -113,6 +122,26 @@ def _inconsistency_message(found: Inconsistency) -> pb.Inconsistency:
     )
 
 
+def verification_message(verification: Verification, *, several: bool) -> pb.VerifyResponse:
+    """Build the decision on a claim, of `several` photos or one."""
+    attributes = verification.attributes or Attributes()
+    qualities = verification.qualities
+    return pb.VerifyResponse(
+        match=verification.match,
+        distance=if_scores(verification.distance, None),
+        threshold=verification.threshold,
+        nearest_face_id=if_scores(str(verification.nearest_face_id), ""),
+        faces_compared=verification.faces,
+        space=verification.space,
+        quality=None if several else quality_message(qualities[0]),
+        labels=attributes.labels,
+        metadata=metadata_struct(attributes),
+        score_rule=SCORE_RULES[verification.rule.value],
+        photos=len(qualities),
+        qualities=_quality_messages(qualities) if several else (),
+    )
+
+
 def identified_message(answer: Identification) -> pb.IdentifiedFace:
     """Build the answer for one face."""
     return pb.IdentifiedFace(
@@ -124,6 +153,8 @@ def identified_message(answer: Identification) -> pb.IdentifiedFace:
         faces_searched=if_scores(answer.faces, 0),
         quality=quality_message(answer.quality),
         matched_persons=answer.matched_persons,
+        photos=len(answer.qualities) or 1,
+        qualities=_quality_messages(answer.qualities),
     )
 
 
@@ -157,6 +188,11 @@ def erasure_message(erasure: Erasure) -> erasure_pb2.GetErasureResponse:
 def quality_message(quality: Quality | None) -> encoder_pb2.Quality | None:
     """Build a face's quality; None for a face that does not come from an image."""
     return None if quality is None else quality_messages.quality_message(quality)
+
+
+def _quality_messages(qualities: Sequence[Quality | None]) -> list[encoder_pb2.Quality]:
+    """The qualities of several photos; an empty one for a face that does not come from an image."""
+    return [quality_message(quality) or encoder_pb2.Quality() for quality in qualities]
 
 
 def _candidate_message(candidate: Candidate) -> pb.Candidate:

@@ -3,7 +3,12 @@
 import dataclasses
 
 from facerec.matcher.v1 import calibration_pb2 as pb
+from facerec.matcher.v1 import score_rule_pb2
+from matcher_service.api.converters.answers import SCORE_RULES
+from matcher_service.api.converters.collections import score_rule
 from matcher_service.calibration.calibrator import Applied, Calibration
+from matcher_service.calibration.claim_rates import MAX_PERSONS as MAX_CLAIMANTS
+from matcher_service.calibration.claim_rates import MAX_PHOTOS
 from matcher_service.calibration.error_rates import MAX_PERSONS, MIN_PERSONS, Point, Rate
 from matcher_service.calibration.group_rates import (
     GroupComparison,
@@ -14,6 +19,7 @@ from matcher_service.calibration.group_rates import (
 from matcher_service.calibration.search_rates import SearchPoint
 from matcher_service.calibration.support import TARGET_FALSE_HITS, TARGET_FMR, Target
 from matcher_service.domain import attributes, ids
+from matcher_service.domain.errors import OptionInvalid
 
 ONE_THRESHOLD = {
     OneThreshold.SERVES: pb.ONE_THRESHOLD_SERVES,
@@ -23,7 +29,12 @@ ONE_THRESHOLD = {
 
 
 def group_label(request: pb.CalibrateRequest) -> str:
-    """The key of a label, or "". Raises OptionInvalid."""
+    """The key of a label, or "". Raises OptionInvalid, also beside a score_rule: groups are pairs of faces."""
+    if request.group_label and request.score_rule:
+        raise OptionInvalid(
+            "group_label and score_rule exclude each other: groups are measured by pairs of faces",
+            field="group_label",
+        )
     return attributes.check_key(request.group_label, "group_label") if request.group_label else ""
 
 
@@ -31,8 +42,10 @@ def target(request: pb.CalibrateRequest) -> Target:
     """Read the target of a request. Raises OptionInvalid."""
     usual = Target()
     persons = request.max_persons
+    rule = score_rule(request.score_rule, "score_rule")
+    photos = ids.count(request.photos, "photos", 0, MAX_PHOTOS) or (1 if rule else 0)
     if persons:
-        ids.count(persons, "max_persons", MIN_PERSONS, MAX_PERSONS)
+        ids.count(persons, "max_persons", MIN_PERSONS, MAX_CLAIMANTS if photos else MAX_PERSONS)
     return Target(
         ids.number(request.target_fmr, "target_fmr", *TARGET_FMR)
         if request.HasField("target_fmr")
@@ -41,6 +54,8 @@ def target(request: pb.CalibrateRequest) -> Target:
         if request.HasField("target_false_positives")
         else usual.false_positives,
         persons or usual.persons,
+        rule,
+        photos,
     )
 
 
@@ -67,6 +82,18 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
         ],
         identify_needs=found.identify_needs,
         searches=map(_search_rates, found.searches),
+        scores=[
+            pb.ClaimRates(
+                score_rule=SCORE_RULES[each.rule.value],
+                photos=each.photos,
+                point=_point(each.point, 0),
+                persons=each.persons,
+            )
+            for each in found.scores
+        ],
+        score_rule=SCORE_RULES[found.target.score_rule]
+        if found.target.score_rule
+        else score_rule_pb2.SCORE_RULE_UNSPECIFIED,
     )
     if found.groups:
         message.groups.extend(map(_group_rates, found.groups.groups))
@@ -94,6 +121,7 @@ def applied_message(applied: Applied) -> pb.ApplyCalibrationResponse:
         verify_threshold=applied.verify,
         old_identify_threshold=applied.old_identify,
         identify_threshold=applied.identify,
+        score_rule=SCORE_RULES[applied.score_rule],
     )
 
 

@@ -8,10 +8,12 @@ from google.protobuf.duration_pb2 import Duration
 from facerec.contract import MAX_FACE_PIXELS
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.api.converters.answers import if_scores
+from facerec.matcher.v1 import score_rule_pb2
+from matcher_service.api.converters.answers import SCORE_RULES, if_scores
 from matcher_service.domain import ids
 from matcher_service.domain.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from matcher_service.domain.errors import OptionInvalid
+from matcher_service.domain.faces import ScoreRule
 
 POLICIES = {
     "allow": pb.DUPLICATE_POLICY_ALLOW,
@@ -23,6 +25,8 @@ CONSISTENCY_POLICIES = {
     "flag": pb.CONSISTENCY_POLICY_FLAG,
     "refuse": pb.CONSISTENCY_POLICY_REFUSE,
 }
+_RULE_NAMES = {number: name for name, number in SCORE_RULES.items()}
+_POLICY_NAMES = {number: name for name, number in POLICIES.items()}
 _REASONS = {
     name.removeprefix("QUALITY_REASON_"): number
     for name, number in encoder_pb2.QualityReason.items()
@@ -36,6 +40,13 @@ INDEX_ABOVE_FACES = (1000, 1_000_000_000)
 def settings(message: pb.CollectionSettings) -> CollectionSettings:
     """Read the settings that are set; the others are None. Raises OptionInvalid."""
     quality, search = message.quality, message.search
+    rule = score_rule(message.score_rule, "settings.score_rule")
+    if rule is not None and not message.HasField("verify_threshold"):
+        raise OptionInvalid(
+            "by another score_rule the threshold has other error rates: set verify_threshold too, or apply a "
+            "calibration of that rule",
+            field="settings.score_rule",
+        )
     name = ids.free_text(message.display_name, "settings.display_name")
     pixels = ids.count(quality.min_face_pixels, "settings.quality.min_face_pixels", 0, MAX_FACE_PIXELS)
     return CollectionSettings(
@@ -52,6 +63,7 @@ def settings(message: pb.CollectionSettings) -> CollectionSettings:
         target_recall=_number(search, "target_recall", path="settings.search", least=0.5, most=1),
         retention=_retention(message.retention) if message.HasField("retention") else None,
         refused_qualities=_reasons(quality.refused) if quality.HasField("refused") else None,
+        score_rule=rule,
     )
 
 
@@ -118,6 +130,15 @@ def _policy(number: int, policies: Mapping[str, int], name: str) -> str | None:
     )
 
 
+def score_rule(number: score_rule_pb2.ScoreRule.ValueType, field: str) -> str | None:
+    """Read a rule's name; None if it is unspecified. Raises OptionInvalid."""
+    if number == score_rule_pb2.SCORE_RULE_UNSPECIFIED:
+        return None
+    if number not in _RULE_NAMES:
+        raise OptionInvalid(f"rule {number} is unknown: send a value of ScoreRule", field=field)
+    return _RULE_NAMES[number]
+
+
 def _index_above_faces(search: pb.SearchPolicy) -> int | None:
     if not search.HasField("index_above_faces"):
         return None
@@ -152,6 +173,7 @@ def _settings_message(settings: CollectionSettings) -> pb.CollectionSettings:
             acceptance_threshold=settings.acceptance_threshold,
             target_recall=settings.target_recall,
         ),
+        score_rule=SCORE_RULES[settings.score_rule or ScoreRule.NEAREST.value],
     )
     message.retention.FromTimedelta(settings.retention or datetime.timedelta(0))
     return message

@@ -51,8 +51,8 @@ def probe(message: pb.Probe, field: str, *, searched: bool = False) -> Probe:
             return Probe(ids.parse_uuid(message.face_id, f"{field}.face_id"), field)
         case "person_id":
             raise OptionInvalid(
-                "a person is a probe of Identify and Compare only: send an image or an encoding, or the "
-                "face_id of one of the person's faces (ListFaces)",
+                "a person is a probe of Identify, without same_person, and Compare only: send an image or an "
+                "encoding, or the face_id of one of the person's faces (ListFaces)",
                 field=f"{field}.person_id",
             )
         case _:
@@ -61,10 +61,15 @@ def probe(message: pb.Probe, field: str, *, searched: bool = False) -> Probe:
             )
 
 
+def searched_probe(message: pb.Probe, field: str) -> Probe:
+    """Read a probe of a method that does not count failed tries. Raises as `probe`."""
+    return probe(message, field, searched=True)
+
+
 def probe_or_person(message: pb.Probe, field: str) -> Probe | PersonProbe:
     """Read a probe of a method that does not count failed tries and takes persons. Raises as `probe`."""
     if message.WhichOneof("face") != "person_id":
-        return probe(message, field, searched=True)
+        return searched_probe(message, field)
     rights.check_may_search_by_vector(f"{field}.person_id")
     rights.check_may_name_face(f"{field}.person_id")
     return PersonProbe(ids.person_id(message.person_id, f"{field}.person_id"), field)

@@ -106,10 +106,16 @@ class Recorder:
             chosen = pb.PersonFilter(person_ids=people)
             request = pb.IdentifyRequest(probes=probes, filter=chosen, include_attributes=True)
             await self.ask("Identify", request)
+        for chosen in (pb.PersonFilter(), pb.PersonFilter(person_ids=targets)):
+            for probe in probes:
+                photos = pb.IdentifyRequest(probes=[probe, probe], same_person=True, filter=chosen)
+                await self.ask("Identify", photos)
         for cluster in CLUSTERS:
             person = paired.target(cluster)
             claim = pb.VerifyRequest(person_id=person, probe=probes[cluster], include_attributes=True)
             await self.ask("Verify", claim)
+            several = pb.VerifyRequest(person_id=person, probes=[probes[cluster], probes[cluster]])
+            await self.ask("Verify", several)
             listed = await self._as_admin("ListFaces", pb.ListFacesRequest(person_id=person))
             face_id = next(face.face_id for face in listed.faces if face.external_ref == "target")
             stored = pb.Probe(face_id=face_id)

@@ -127,6 +127,18 @@ async def test_a_match_of_a_vector_counts_a_twentieth_and_regains_nothing(
     assert (await refusal(matcher, "d", NEAR)).reason is Reason.RATE_LIMITED
 
 
+async def test_a_claim_of_several_photos_counts_as_so_many_tries(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    for vector, photos, hours in ((FAR, 3, 14.4), (NEAR, 10, 16.8), (FAR, 2, 26.4)):
+        request = pb.VerifyRequest(person_id="ann", probes=[encoding(vector)] * photos)
+        answer = await matcher.stub.Verify(request, metadata=bearer("d"))
+        assert (answer.match, answer.photos) == (vector is NEAR, photos)
+        assert not answer.HasField("distance")
+        assert await tries(administrator) == [("door", hours)]
+    assert (await refusal(matcher, "d", NEAR)).reason is Reason.RATE_LIMITED
+
+
 async def test_tries_are_regained_evenly_over_a_day(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:

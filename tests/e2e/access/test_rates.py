@@ -57,6 +57,7 @@ async def test_a_person_counts_as_many_probes_as_they_have_faces(matcher: Runnin
     ("method", "request_", "calls"),
     [
         ("Verify", claim(), 20),
+        ("Verify", pb.VerifyRequest(person_id=claim().person_id, probes=[FACE] * 5), 4),
         ("Compare", pb.CompareRequest(probe_a=FACE, probe_b=FACE), 10),
         ("Identify", search(10), 2),
         ("Enroll", enroll("ben", *[FACE] * 5), 4),

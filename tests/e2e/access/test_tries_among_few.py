@@ -66,6 +66,17 @@ async def test_each_search_that_finds_somebody_not_is_a_failed_try_against_them(
     assert await tries(administrator) == [("held", 24.0)] * MAX_COUNTED_PERSONS
 
 
+async def test_a_search_for_one_person_by_several_photos_counts_as_so_many_tries(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    for vector, hours in ((NEAR, 1.2), (FAR, 25.2)):
+        chosen = pb.PersonFilter(person_ids=FEW[:2])
+        request = pb.IdentifyRequest(probes=[encoding(vector)] * 2, same_person=True, filter=chosen)
+        [face] = (await matcher.stub.Identify(request, metadata=bearer("h"))).faces
+        assert [each.person_id for each in face.candidates] == (FEW[:2] if vector is NEAR else [])
+        assert await tries(administrator) == [("held", hours)] * 2
+
+
 async def test_a_refused_search_counts_nothing_and_a_match_what_a_match_of_verify_does(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:

@@ -6,6 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import score_rule_pb2
 from tests.fixtures.matcher import RunningMatcher
 
 NEW = pb.CollectionSettings(
@@ -30,6 +31,7 @@ NEW = pb.CollectionSettings(
         exact_only=False, index_above_faces=20000, acceptance_threshold=0.45, target_recall=0.998
     ),
     retention=Duration(),
+    score_rule=score_rule_pb2.SCORE_RULE_NEAREST,
 )
 
 

@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import score_rule_pb2
 from tests.e2e.matcher.catalog import NEW, create, get, merged
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header, people, send
@@ -31,6 +32,7 @@ CHANGES = [
     pb.CollectionSettings(search=pb.SearchPolicy(acceptance_threshold=0.0)),
     pb.CollectionSettings(search=pb.SearchPolicy(target_recall=0.5)),
     pb.CollectionSettings(retention=YEAR),
+    pb.CollectionSettings(score_rule=score_rule_pb2.SCORE_RULE_ROOT_MEAN_SQUARE, verify_threshold=0.7),
 ]
 
 

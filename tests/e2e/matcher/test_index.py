@@ -105,6 +105,32 @@ async def test_decisions_equal_those_of_numpy_whatever_the_index_proposes(
     assert modes == {INDEX, CONFIRMED}
 
 
+async def test_photos_of_one_person_are_searched_for_by_the_index(
+    matcher: RunningMatcher, faces: Faces, database_url: str
+) -> None:
+    await maintain(database_url)
+    modes, random = set(), np.random.default_rng(3)
+    for number, vector in enumerate(PEOPLE.genuine(30).encodings):
+        photos = vector + random.normal(scale=0.2 / np.sqrt(128), size=(3, 128)).astype(np.float32)
+        request = pb.IdentifyRequest(
+            probes=[probe(photo) for photo in photos],
+            same_person=True,
+            max_distance=0.5,
+            exact_only=number % 3 == 0,
+        )
+        [answer] = (await matcher.stub.Identify(request)).faces
+        gaps = faces.encodings[:, None].astype(float) - photos
+        distances = np.sqrt(np.mean(np.sum(gaps**2, axis=2), axis=1))
+        place = int(np.argmin(distances))
+        assert answer.photos == 3
+        assert bool(answer.candidates) == (distances[place] <= 0.5)
+        if answer.candidates:
+            assert answer.candidates[0].person_id == dataset.person_id(int(faces.people[place]))
+            assert answer.candidates[0].distance == pytest.approx(distances[place], abs=2e-6)
+        modes.add(answer.mode)
+    assert modes >= {INDEX, EXACT}
+
+
 async def test_an_index_result_is_accepted_only_within_the_acceptance_threshold(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
