@@ -31,6 +31,7 @@ from facerec.client.results.audit import AuditEvent
 from facerec.client.results.calibrations import (
     AppliedCalibration,
     Calibration,
+    ClaimRates,
     LikelyDuplicate,
     OperatingPoint,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "BoundingBox",
     "Calibration",
     "Candidate",
+    "ClaimRates",
     "Collection",
     "CollectionClient",
     "CollectionErasure",

@@ -112,13 +112,13 @@ CROSS JOIN LATERAL (
 ) p;
 
 -- name: draw_claimants
--- Random people with more than :photos faces: :max_persons at most, of four times as many. Primary key of person, face
--- (person_key, content_id).
+-- Random people with more than :photos faces who are not suspended: :max_persons at most, of four times as many. Primary key
+-- of person, face (person_key, content_id).
 SELECT picked.person_key
 FROM (
     SELECT p.person_key
     FROM facerec.:"person" p
-    WHERE p.centroid IS NOT NULL
+    WHERE p.centroid IS NOT NULL AND NOT p.suspended
     ORDER BY random()
     LIMIT 4 * :max_persons::bigint
 ) picked

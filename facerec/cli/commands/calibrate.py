@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facerec.cli.commands.calibration_tables import group_name, rate, show_groups, show_searches
+from facerec.cli.commands.collection_options import Rule
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import (
@@ -54,6 +55,15 @@ def calibrate(
             metavar="KEY", help="Compare the people with each value of this label.", show_default=False
         ),
     ] = "",
+    score_rule: Annotated[
+        Rule | None,
+        typer.Option(
+            "--score-rule", help="Threshold of claims by this rule; --apply sets it too.  [default: of pairs]"
+        ),
+    ] = None,
+    photos: Annotated[
+        int, typer.Option(min=0, max=5, help="Measure claims of up to so many photos by each rule.")
+    ] = 0,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -83,6 +93,8 @@ def calibrate(
                 group_label=group_label,
                 max_staleness_seconds=max_staleness,
                 request_id=chosen,
+                score_rule=score_rule and score_rule.replace("-", "_"),
+                photos=photos,
                 collection_id=collection,
             )
         applied = client.apply_calibration(found.calibration_id, collection_id=collection) if apply else None
@@ -97,7 +109,8 @@ def calibrate(
     if applied:
         output.line(
             f"applied: verify {applied.old_verify_threshold:.3f} -> {applied.verify_threshold:.3f}, "
-            f"identify {applied.old_identify_threshold:.3f} -> {applied.identify_threshold:.3f}"
+            f"identify {applied.old_identify_threshold:.3f} -> {applied.identify_threshold:.3f}, "
+            f"score rule {_words(applied.score_rule)}"
         )
     else:
         output.line("nothing was changed; --apply sets the collection's thresholds to these")
@@ -151,6 +164,12 @@ def show(found: "Calibration") -> None:
     )
     show_searches(found)
     show_groups(found)
+    if found.scores:
+        columns = ("score rule", "photos", "threshold", "FMR (95 %)", "FNMR (95 %)")
+        output.table(
+            columns,
+            [(_words(each.score_rule), each.photos, *_cells(each.point)[:3]) for each in found.scores],
+        )
     for missing, needs in _needs(found):
         if needs:
             output.line(f"{missing}: {_in_flags(needs)}")
@@ -173,3 +192,7 @@ def _cells(point: "OperatingPoint") -> tuple[str, ...]:
         rate(point.fnmr),
         format_number(point.expected_false_positives),
     )
+
+
+def _words(rule: str) -> str:
+    return rule.replace("_", " ")

@@ -23,6 +23,13 @@ class Policy(enum.StrEnum):
     REFUSE = "refuse"
 
 
+class Rule(enum.StrEnum):
+    """How `verify` scores a claim against a person's faces."""
+
+    NEAREST = "nearest"
+    ROOT_MEAN_SQUARE = "root-mean-square"
+
+
 @dataclasses.dataclass(frozen=True)
 class SettingsOptions:
     """The settings given on the command line, by the contract's names; None leaves a setting as it is."""
@@ -93,6 +100,14 @@ class SettingsOptions:
         ),
     ] = None
 
+    score_rule: Annotated[
+        Rule | None,
+        typer.Option(
+            "--score-rule",
+            help="How verify scores a claim; needs --verify-threshold, measured by that rule.",
+        ),
+    ] = None
+
     def settings(self) -> "CollectionSettings":
         """The client's settings. Raises Problem if the retention is not a duration."""
         from facerec.client import CollectionSettings
@@ -111,6 +126,7 @@ class SettingsOptions:
             target_recall=self.target_recall,
             retention=None if self.retention is None else times.parse_duration(self.retention, "--retention"),
             refused_qualities=None if self.refused_qualities is None else _reasons(self.refused_qualities),
+            score_rule=self.score_rule and self.score_rule.replace("-", "_"),
         )
 
 

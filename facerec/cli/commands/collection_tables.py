@@ -22,6 +22,7 @@ def show_collection(collection: "Collection", title: str, json: bool) -> None:
     rows: list[tuple[str, str]] = [
         ("space", collection.space),
         ("verify threshold", f"{settings.verify_threshold:.3f}"),
+        ("score rule", (settings.score_rule or "").replace("_", " ")),
         ("identify threshold", f"{settings.identify_threshold:.3f}"),
         ("duplicates", f"{settings.duplicate_policy} within {settings.duplicate_threshold:.3f}"),
         ("inconsistent faces", str(settings.consistency_policy)),

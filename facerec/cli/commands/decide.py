@@ -1,17 +1,18 @@
 """`facerec verify`, `identify` and `compare`: exit code 0 for a match, 1 for none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facerec.cli.terminal import output
-from facerec.cli.terminal.errors import STDIN, Problem, photo_problems, read_image
+from facerec.cli.terminal.errors import STDIN, Problem, photo_problems, read_image, read_images
 from facerec.cli.terminal.labels import LabelFilter, label_filter
 from facerec.cli.terminal.options import (
     MATCHER_ADDRESS,
     Collection,
-    Image,
+    Images,
     Json,
     LargestFace,
     Matcher,
@@ -30,47 +31,53 @@ PERSON = "person:"  # before the id of a person who is a probe; a file of such a
 MAX_CANDIDATES = 100  # the service does not count matches beyond this
 
 
-ImageOrPerson = Annotated[
-    str, typer.Argument(metavar="IMAGE", help="A photo; - is standard input; person:ID is a person.")
+ImagesOrPerson = Annotated[
+    list[str],
+    typer.Argument(metavar="IMAGE...", help="Photos; - is standard input; person:ID is a person."),
 ]
 
 
 def verify(
     person: Annotated[str, typer.Argument(metavar="PERSON", help="The id of the claimed person.")],
-    image: Image,
+    images: Images,
     max_distance: MaxDistance = None,
     largest_face: LargestFace = False,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Check a claim: does the photo show PERSON?"""
-    data = read_image(image)
+    """Check a claim: does the photo show PERSON?
+
+    Several photos of one face are one claim.
+    """
+    data = read_images(images)
     with (
         matcher_client(address, person_id=person, collection_id=collection) as client,
-        photo_problems({"probe": image}),
+        photo_problems(_fields(images) if images[1:] else {"probe": images[0]}),
     ):
         answer = client.verify(
             person,
-            data,
+            *data,
             max_distance=max_distance,
             use_largest_face=largest_face,
             collection_id=collection,
         )
     if json:
-        output.as_json(output.fields(answer, person_id=person, image=image))
+        shown = {"images": images} if images[1:] else {"image": images[0]}
+        output.as_json(output.fields(answer, person_id=person, **shown))
     else:
-        verdict = f"match: {image} is {person}" if answer.match else f"no match: {image} is not {person}"
-        output.line(
-            f"{verdict} (distance {output.distance(answer.distance)}, threshold {answer.threshold:.3f}, "
-            f"nearest of {answer.faces_compared})"
-        )
-        _warn(image, answer.quality)
+        shown_by = _named(images)
+        verdict = f"match: {shown_by} is" if answer.match else f"no match: {shown_by} is not"
+        measure = f"distance {output.distance(answer.distance)}, threshold {answer.threshold:.3f}"
+        rule = "nearest of" if answer.score_rule == "nearest" else "root mean square of"
+        output.line(f"{verdict} {person} ({measure}, {rule} {answer.faces_compared})")
+        for image, quality in zip(images, answer.qualities or (answer.quality,), strict=True):
+            _warn(image, quality)
     raise typer.Exit(0 if answer.match else NO_MATCH)
 
 
 def identify(
-    image: ImageOrPerson,
+    images: ImagesOrPerson,
     annotate: Annotated[
         Path | None, typer.Option(metavar="OUT.jpg", help="Write a copy with boxes, names and distances.")
     ] = None,
@@ -89,15 +96,31 @@ def identify(
     person: Annotated[
         list[str] | None, typer.Option(metavar="PERSON", help="Only this person. Repeatable.")
     ] = None,
+    same_person: Annotated[
+        bool, typer.Option("--same-person", help="The photos are of one person, who is searched for.")
+    ] = False,
+    largest_face: LargestFace = False,
     max_staleness: MaxStaleness = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Say who is in a photo, face by face, or like a person."""
-    data = _probe(image)
-    if annotate and not isinstance(data, bytes):
-        raise Problem(f"--annotate draws on a photo, and {image} is a person", "USAGE")
+    """Say who is in a photo, face by face, or like a person.
+
+    With --same-person, who is in all the photos, each of which shows one face.
+    """
+    alike = next((each for each in images if each.startswith(PERSON)), None)
+    if images[1:] and not same_person:
+        raise Problem("several photos must be of one person: add --same-person", "USAGE")
+    if same_person and annotate:
+        raise Problem("--annotate and --same-person exclude each other", "USAGE")
+    if largest_face and not same_person:
+        raise Problem("every face is searched for: --largest-face needs --same-person", "USAGE")
+    if alike and (annotate or same_person):
+        option = "--annotate draws on a photo" if annotate else "--same-person takes photos"
+        raise Problem(f"{option}, and {alike} is a person", "USAGE")
+    photos = [] if alike else [Path(image) for image in images]
+    data = read_images(photos) if photos else [_probe(images[0])]
     if annotate:
         from facerec.cli.drawing.annotate import check_font, check_target
 
@@ -105,11 +128,13 @@ def identify(
         check_font(font)
     with (
         matcher_client(address, collection_id=collection) as client,
-        photo_problems({"probes": Path(image)}),
+        photo_problems(_fields(photos)),
     ):
         answer = client.identify(
-            data,
-            all_faces=True,
+            *data,
+            all_faces=not same_person,
+            same_person=same_person,
+            use_largest_face=largest_face,
             max_distance=max_distance,
             min_face_pixels=min_face_pixels,
             labels=label_filter(label),
@@ -117,17 +142,28 @@ def identify(
             max_staleness_seconds=max_staleness,
             collection_id=collection,
         )
-    if annotate and isinstance(data, bytes):
+    if annotate and isinstance(data[0], bytes):
         from facerec.cli.drawing.annotate import draw
 
-        draw(data, answer.faces, annotate, font_file=font)
+        draw(data[0], answer.faces, annotate, font_file=font)
     if json:
-        output.as_json(output.fields(answer, image=image))
-    elif isinstance(data, bytes):
-        _show(Path(image), answer)
+        shown = {"images": images} if same_person else {"image": images[0]}
+        output.as_json(output.fields(answer, **shown))
+    elif photos:
+        _show(photos[0], answer)
     else:
         _show_alike(answer)
     raise typer.Exit(0 if any(face.candidates for face in answer.faces) else NO_MATCH)
+
+
+def _fields(images: Sequence[Path]) -> dict[str, Path]:
+    """The photos by their fields of a request."""
+    return {f"probes[{number}]": image for number, image in enumerate(images)}
+
+
+def _named(images: Sequence[Path]) -> str:
+    """The photos in a sentence."""
+    return str(images[0]) if len(images) == 1 else f"{len(images)} photos from {images[0]}"
 
 
 def _show(image: Path, answer: "Identification") -> None:

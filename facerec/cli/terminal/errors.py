@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -113,6 +113,13 @@ def read_image(path: Path) -> bytes:
     if not data:
         raise Problem(f"{path}: the file is empty", Reason.IMAGE_INVALID)
     return data
+
+
+def read_images(paths: Sequence[Path]) -> list[bytes]:
+    """The bytes of image files, one of which may be `-`. Raises Problem naming one."""
+    if sum(path == STDIN for path in paths) > 1:
+        raise Problem("only one photo can come from standard input: name files for the others", "USAGE")
+    return [read_image(path) for path in paths]
 
 
 def _read_stdin() -> bytes:

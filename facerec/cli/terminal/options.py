@@ -70,6 +70,11 @@ Data = Annotated[
 ]
 Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo; - is standard input.")]
 
+Images = Annotated[
+    list[Path],
+    typer.Argument(metavar="IMAGE...", help="A photo, or several of one face. - is stdin."),
+]
+
 
 def data_home() -> Path:
     """The default data folder of `facerec up`.

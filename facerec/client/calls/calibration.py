@@ -1,6 +1,7 @@
 """Calls that measure a collection's error rates, and set thresholds by them."""
 
 from facerec.client.results.calibrations import AppliedCalibration, Calibration
+from facerec.client.results.score_rules import score_rule_number
 from facerec.client.rpc import Call
 from facerec.client.times import read_consistency
 from facerec.matcher import v1
@@ -14,6 +15,8 @@ def calibrate(
     group_label: str = "",
     max_staleness_seconds: float | None = None,
     request_id: str = "",
+    score_rule: str | None = None,
+    photos: int = 0,
     collection_id: str = "",
 ) -> Call[Calibration]:
     """Measure a collection's error rates on its own persons, and find thresholds for two targets.
@@ -33,6 +36,11 @@ def calibrate(
         max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
             allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
             began. It needs the database's primary all the same. None: it misses nothing.
+        score_rule: `nearest` or `root_mean_square`: `verify` is then the threshold of claims of one photo by
+            this rule, and `apply_calibration` sets both. None: of pairs of faces; the rule stays.
+        photos: The largest number of photos of a claim whose rates are measured (`scores`), 0 to 5; at least
+            20 persons need one face more. 0 is 1 with a `score_rule`, otherwise no claims are measured.
+            `max_persons` is then 5,000 at most.
         request_id: Lets the work go on at the matcher if this call ends early, and its answer be asked for
             again: the same call with the same id, up to 128 characters, best random (`uuid.uuid4()`), waits
             for it or gets the answer of the first. "" is none: the work ends with the call.
@@ -66,19 +74,21 @@ def calibrate(
         group_label=group_label,
         consistency=read_consistency(max_staleness_seconds),
         request_id=request_id,
+        score_rule=score_rule_number(score_rule, "score_rule"),
+        photos=photos,
     )
     return Call("Calibrate", request, Calibration.from_message)
 
 
 def apply_calibration(calibration_id: str, *, collection_id: str = "") -> Call[AppliedCalibration]:
-    """Set a collection's thresholds to those of a calibration. It needs a key with `scores`.
+    """Set a collection's thresholds and score rule to those of a calibration. It needs a key with `scores`.
 
     Args:
         calibration_id: The id of a `Calibration`, a UUID in its 36-character form.
         collection_id: The collection that it was measured on; "" is `default`.
 
     Returns:
-        The thresholds before and now.
+        The thresholds before and now, and the rule.
 
     Raises:
         FacerecError: CALIBRATION_NOT_FOUND (none of that id in the collection), COLLECTION_NOT_FOUND,

@@ -12,19 +12,20 @@ from facerec.matcher import v1
 
 def verify(
     person_id: str,
-    probe: Probe,
-    *,
+    *probes: Probe,
     max_distance: float | None = None,
     use_largest_face: bool = False,
     include_attributes: bool = False,
     collection_id: str = "",
 ) -> Call[Verification]:
-    """Decide whether a face is the given person's, by the nearest of that person's faces.
+    """Decide whether a face is the given person's, by the collection's `score_rule`.
 
     Args:
         person_id: The person, 1 to 128 characters.
-        probe: The face: the bytes of an image that shows one, an `Encoding` (which needs a key with
-            `encodings`), or the id of a stored face (a key with `scores`).
+        *probes: The face, by 1 to 16 photos: the bytes of an image that shows one face, an `Encoding` (which
+            needs a key with `encodings`), or the id of a stored face (a key with `scores`). Several are one
+            claim with one decision: a face is as far from them as the root mean square of its distances from
+            each. They count as so many probes and failed tries.
         max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; needs a key with
             `scores`. None is the collection's `verify_threshold`, which is 0.6 unless
             it was changed.
@@ -51,11 +52,19 @@ def verify(
         (True, True)
         >>> matcher.verify("bob", photo).match
         False
+        >>> matcher.verify("ann", photo, Path("ann.jpg").read_bytes()).photos
+        2
     """
+    several = len(probes) > 1
+    messages = [
+        probe_message(probe, f"probes[{index}]" if several else "probe", use_largest_face=use_largest_face)
+        for index, probe in enumerate(probes)
+    ]
     request = v1.VerifyRequest(
         collection_id=collection_id,
         person_id=person_id,
-        probe=probe_message(probe, "probe", use_largest_face=use_largest_face),
+        probe=None if several or not messages else messages[0],
+        probes=messages if several else (),
         max_distance=max_distance,
         include_attributes=include_attributes,
     )
@@ -74,6 +83,7 @@ def identify(
     person_ids: Sequence[str] = (),
     include_attributes: bool = False,
     max_staleness_seconds: float | None = None,
+    same_person: bool = False,
     collection_id: str = "",
 ) -> Call[Identification]:
     """Find who faces belong to: the persons with a face within the threshold, nearest first.
@@ -104,11 +114,14 @@ def identify(
         max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
             allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
             began, and is answered also while the database's primary is lost. None: it misses nothing.
+        same_person: Whether the probes are photos of one person, who gets one answer: a face is as far from
+            them as the root mean square of its distances from each. Not together with `all_faces`. Default:
+            False.
         collection_id: The collection; "" is `default`.
 
     Returns:
-        One answer per probe, or with `all_faces` one per face. An answer without candidates means nobody; it
-        is no error.
+        One answer per probe, with `all_faces` one per face, with `same_person` one for all. An answer without
+        candidates means nobody; it is no error.
 
     Raises:
         FacerecError: IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED (of an image), ENCODING_INVALID (not
@@ -146,6 +159,7 @@ def identify(
         filter=person_filter(labels, person_ids),
         include_attributes=include_attributes,
         consistency=read_consistency(max_staleness_seconds),
+        same_person=same_person,
     )
     return Call("Identify", request, Identification.from_message)
 

@@ -7,6 +7,7 @@ from typing import Self
 from facerec.client.results.distances import distance
 from facerec.client.results.group_rates import GroupPairRates, GroupRates, one_threshold
 from facerec.client.results.rates import Rate
+from facerec.client.results.score_rules import score_rule_name
 from facerec.client.results.search_rates import SearchRates
 from facerec.client.times import utc
 from facerec.matcher import v1
@@ -57,6 +58,29 @@ class LikelyDuplicate:
 
 
 @dataclasses.dataclass(frozen=True)
+class ClaimRates:
+    """The error rates of claims of so many photos by a rule.
+
+    Attributes:
+        score_rule: The rule: `nearest` or `root_mean_square`.
+        photos: How many photos each claim has.
+        point: The largest threshold whose false match rate is at most `target_fmr`, and the rates there.
+        persons: How many persons were measured: a claim of each against the faces of every one.
+    """
+
+    score_rule: str
+    photos: int
+    point: OperatingPoint
+    persons: int
+
+    @classmethod
+    def from_message(cls, message: v1.ClaimRates) -> Self:
+        """Read the contract's message."""
+        point = OperatingPoint.from_message(message.point)
+        return cls(score_rule_name(message.score_rule), message.photos, point, message.persons)
+
+
+@dataclasses.dataclass(frozen=True)
 class Calibration:
     """The answer of `calibrate`: what was measured, and the thresholds for the targets.
 
@@ -70,7 +94,8 @@ class Calibration:
         impostor_pairs: How many pairs of faces of different persons.
         target_fmr: The `target_fmr` asked for.
         target_false_positives: The `target_false_positives` asked for.
-        verify: The largest threshold whose false match rate is at most `target_fmr`.
+        verify: The largest threshold whose false match rate is at most `target_fmr`, of pairs of faces, or
+            with a `score_rule` of claims of one photo by it.
         identify: The largest threshold at which `target_false_positives` are expected; None where there are
             too few pairs to measure it.
         identify_needs: Where `identify` is None, what would give one: the `max_persons` to set, or the
@@ -86,6 +111,9 @@ class Calibration:
             match rate within every group ends at `target_fmr` or below), "exceeded" (a group's is more, one
             whose `exceeds_target` is True), "undecided" (it is not known), or "" without groups.
         searches: Thresholds for `identify` by false positive identification rate, of 0.003 and 0.001.
+        scores: The rates of claims, by each rule and for 1 to `photos` photos; empty unless they were asked
+            for.
+        score_rule: The rule that `apply_calibration` sets; "" where pairs were measured: then it stays.
     """
 
     calibration_id: str
@@ -108,6 +136,8 @@ class Calibration:
     between_groups: tuple[GroupPairRates, ...]
     one_threshold_serves: str
     searches: tuple[SearchRates, ...]
+    scores: tuple[ClaimRates, ...]
+    score_rule: str
 
     @classmethod
     def from_message(cls, response: v1.CalibrateResponse) -> Self:
@@ -137,6 +167,8 @@ class Calibration:
             between_groups=tuple(map(GroupPairRates.from_message, message.between_groups)),
             one_threshold_serves=one_threshold(message),
             searches=tuple(map(SearchRates.from_message, message.searches)),
+            scores=tuple(map(ClaimRates.from_message, message.scores)),
+            score_rule=score_rule_name(message.score_rule),
         )
 
 
@@ -149,12 +181,14 @@ class AppliedCalibration:
         verify_threshold: The `verify_threshold` now.
         old_identify_threshold: The `identify_threshold` before.
         identify_threshold: The `identify_threshold` now; unchanged where the calibration has none.
+        score_rule: The `score_rule` now; unchanged where the calibration has none.
     """
 
     old_verify_threshold: float
     verify_threshold: float
     old_identify_threshold: float
     identify_threshold: float
+    score_rule: str
 
     @classmethod
     def from_message(cls, message: v1.ApplyCalibrationResponse) -> Self:
@@ -164,4 +198,5 @@ class AppliedCalibration:
             message.verify_threshold,
             message.old_identify_threshold,
             message.identify_threshold,
+            score_rule_name(message.score_rule),
         )

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from google.protobuf.duration_pb2 import Duration
 
+from facerec.client.results.score_rules import score_rule_name, score_rule_number
 from facerec.encoder import v1 as encoder
 from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
@@ -48,6 +49,9 @@ class CollectionSettings:
             0 is for ever. Default: 0.
         refused_qualities: Which of QUALITY_REASONS refuse a face to enroll; an empty tuple refuses none.
             Default: BLURRED, TOO_DARK, TOO_BRIGHT, LOW_CONTRAST.
+        score_rule: How `verify` scores a claim against a person's faces: `nearest` (the nearest decides) or
+            `root_mean_square` (of the distances to all). A request that sets it must set `verify_threshold`
+            too, which has other error rates by another rule. Default: `nearest`.
 
     Example:
         >>> settings = CollectionSettings(verify_threshold=0.55, retention=datetime.timedelta(days=365))
@@ -68,6 +72,7 @@ class CollectionSettings:
     target_recall: float | None = None
     retention: datetime.timedelta | None = None
     refused_qualities: tuple[str, ...] | None = None
+    score_rule: str | None = None
 
     @classmethod
     def from_message(cls, message: v1.CollectionSettings) -> Self:
@@ -93,6 +98,7 @@ class CollectionSettings:
                 encoder.QualityReason.Name(reason).removeprefix("QUALITY_REASON_")
                 for reason in message.quality.refused.reasons
             ),
+            score_rule=score_rule_name(message.score_rule),
         )
 
     def to_message(self) -> v1.CollectionSettings:
@@ -115,6 +121,7 @@ class CollectionSettings:
                 target_recall=self.target_recall,
             ),
             retention=_duration(self.retention),
+            score_rule=score_rule_number(self.score_rule, "settings.score_rule"),
         )
 
 

@@ -5,26 +5,32 @@ from typing import Self
 
 from facerec.client.attributes import Labels, Metadata, metadata_of
 from facerec.client.results.distances import distance
-from facerec.client.results.faces import BoundingBox, quality_of
+from facerec.client.results.faces import BoundingBox, qualities_of, quality_of
+from facerec.client.results.score_rules import score_rule_name
 from facerec.matcher import v1
 from facerec.quality import Quality
 
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """The answer of `verify`: the nearest of the person's faces decides.
+    """The answer of `verify`, by the collection's `score_rule`.
 
     Attributes:
         match: Whether the distance is at most the threshold.
-        distance: From the probe to the nearest of the person's faces; None without `scores`.
+        distance: Between the claim and the person's faces, by `score_rule`; None without `scores`.
         threshold: The largest distance, inclusive, that is a match: `max_distance`, or the collection's
             `verify_threshold`.
-        nearest_face_id: The nearest face; "" without `scores`.
+        nearest_face_id: The person's face nearest to the claim; "" without `scores`.
         faces_compared: How many faces the person has, all of which were compared.
         space: The space of the vectors.
-        quality: How fit the probe's face is to be compared; None where the probe is not an image.
+        quality: How fit the probe's face is to be compared; None where the probe is not an image, and for
+            several photos.
         labels: The person's labels; empty unless they were included and the face matches.
         metadata: The person's metadata, likewise.
+        score_rule: The collection's rule: `nearest` or `root_mean_square`.
+        photos: How many probes the claim has.
+        qualities: How fit the faces of several photos are, in their order, None for one that is not an image;
+            empty for a single one.
     """
 
     match: bool
@@ -36,6 +42,9 @@ class Verification:
     quality: Quality | None = None
     labels: Labels = dataclasses.field(default_factory=dict, hash=False)
     metadata: Metadata = dataclasses.field(default_factory=dict, hash=False)
+    score_rule: str = ""
+    photos: int = 1
+    qualities: tuple[Quality | None, ...] = ()
 
     @classmethod
     def from_message(cls, message: v1.VerifyResponse) -> Self:
@@ -50,6 +59,9 @@ class Verification:
             quality_of(message),
             dict(message.labels),
             metadata_of(message),
+            score_rule_name(message.score_rule),
+            message.photos,
+            qualities_of(message),
         )
 
 
@@ -95,8 +107,9 @@ class IdentifiedFace:
     """The answer of `identify` for one face.
 
     Attributes:
-        probe_index: The index of its probe, from 0.
-        bounding_box: Where the face is in the probe's image; None where the probe is not an image.
+        probe_index: The index of its probe, from 0; 0 with `same_person`.
+        bounding_box: Where the face is in the probe's image; None where the probe is not an image, and with
+            `same_person`.
         candidates: The persons within the threshold, nearest first, `max_candidates` at most; empty for
             nobody. Without `scores` they are in the order of their ids, and the first is not the likeliest.
         mode: How the collection was searched: `exact` (every face of the persons searched was compared),
@@ -104,9 +117,13 @@ class IdentifiedFace:
             `scores`.
         exact: Whether no nearer face can have been missed; None without `scores`.
         faces_searched: How many distances were computed; None without `scores`.
-        quality: How fit the face is to be compared; None where the probe is not an image.
+        quality: How fit the face is to be compared; None where the probe is not an image, and with
+            `same_person`.
         matched_persons: How many persons are within the threshold, of whom `candidates` may be a part; 101
             means more than 100. Above 1, the caller has to choose among them by other means.
+        photos: How many probes the answer is for: 1, or with `same_person` all of them.
+        qualities: With `same_person`, how fit the faces of the probes are, in their order, None for one that
+            is not an image; empty otherwise.
     """
 
     probe_index: int
@@ -117,6 +134,8 @@ class IdentifiedFace:
     faces_searched: int | None
     quality: Quality | None = None
     matched_persons: int = 0
+    photos: int = 1
+    qualities: tuple[Quality | None, ...] = ()
 
     @classmethod
     def from_message(cls, message: v1.IdentifiedFace) -> Self:
@@ -133,6 +152,8 @@ class IdentifiedFace:
             message.faces_searched if has_scores else None,
             quality_of(message),
             message.matched_persons,
+            message.photos,
+            qualities_of(message),
         )
 
 
@@ -141,8 +162,8 @@ class Identification:
     """The answer of `identify`.
 
     Attributes:
-        faces: One answer per probe or, with `all_faces`, one per face of each image, largest first; an image
-            without a face then has none.
+        faces: One answer per probe; with `same_person` one for all; with `all_faces` one per face of each
+            image, largest first: an image without a face then has none.
         threshold: The largest distance, inclusive, of a candidate: `max_distance`, or the collection's
             `identify_threshold`.
         space: The space of the vectors.

@@ -42,6 +42,11 @@ def quality_of(message: Any, field: str = "quality") -> Quality | None:
     return read_quality(getattr(message, field)) if message.HasField(field) else None
 
 
+def qualities_of(message: Any) -> tuple[Quality | None, ...]:
+    """The qualities of several probes; None for one that is not an image, which has no field set."""
+    return tuple(read_quality(each) if each.ListFields() else None for each in message.qualities)
+
+
 @dataclasses.dataclass(frozen=True)
 class DetectedFace:
     """A face found in an image.

@@ -76,6 +76,13 @@ def test_a_true_claim_exits_0_a_false_one_1_and_an_unknown_person_2(
     assert (false.code, false.out.split(":")[0]) == (1, "no match")
     strict = terminal.run("verify", "obama", photo, "--max-distance", "0.2", "--json")
     assert (strict.code, strict.json["match"], strict.json["threshold"]) == (1, False, 0.2)
+    several = terminal.run("verify", "obama", photo, sample_photos / "obama2.jpg")
+    assert (several.code, several.out.split(" (")[0]) == (0, f"match: 2 photos from {photo} is obama")
+    other = sample_photos / "biden.jpg"
+    mixed = terminal.run("verify", "obama", photo, other, "--max-distance", "0.4")
+    assert (mixed.code, mixed.out.split(":")[0]) == (1, "no match")
+    person = terminal.run("identify", "--same-person", photo, sample_photos / "obama2.jpg")
+    assert (person.code, "obama" in person.out, "biden" in person.out) == (0, True, False)
     unknown = terminal.run("verify", "nobody", photo, "--json")
     assert (unknown.code, unknown.json["error"]["reason"]) == (2, "PERSON_NOT_FOUND")
     assert (unknown.err.count("\n"), unknown.err.startswith("error: ")) == (1, True)
@@ -218,8 +225,9 @@ def test_a_collection_is_calibrated_and_plotted_and_its_thresholds_are_applied(
     assert (moved.code, moved.json["faces_added"]) == (0, 400)
     picture = tmp_path / "rates.png"
     calibrate = ("calibrate", "--target-fmr", "0.01", "--collection", "calibrated")
-    drawn = terminal.run(*calibrate, "--plot", picture)
+    drawn = terminal.run(*calibrate, "--plot", picture, "--photos", "1")
     assert (drawn.code, "nothing was changed" in drawn.out) == (0, True)
+    assert "root mean square" in drawn.out
     with Image.open(picture) as opened:
         assert opened.size[0] > 800
     applied = terminal.run(*calibrate, "--apply", "--json", "--request-id", "again")
@@ -227,6 +235,10 @@ def test_a_collection_is_calibrated_and_plotted_and_its_thresholds_are_applied(
     assert repeated.json["calibration"] == applied.json["calibration"]
     threshold = applied.json["applied"]["verify_threshold"]
     assert threshold == applied.json["calibration"]["verify"]["threshold"]
+    ruled = terminal.run(*calibrate, "--apply", "--score-rule", "root-mean-square", "--json")
+    assert ruled.json["applied"]["score_rule"] == "root_mean_square"
+    threshold = ruled.json["applied"]["verify_threshold"]
+    assert [each["photos"] for each in ruled.json["calibration"]["scores"]] == [1, 1]
     shown = terminal.run("collections", "show", "calibrated", "--json")
     assert shown.json["collection"]["settings"]["verify_threshold"] == threshold
     exported = terminal.run("export", tmp_path / "out.jsonl", "--collection", "calibrated", "--json")

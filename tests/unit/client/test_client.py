@@ -214,6 +214,7 @@ SETTINGS = CollectionSettings(
     target_recall=0.5,
     retention=datetime.timedelta(0),
     refused_qualities=(),
+    score_rule="root_mean_square",
 )
 
 
@@ -235,6 +236,7 @@ def test_settings_survive_conversion_to_their_message_and_none_is_unset() -> Non
         ({"min_face_pixels": -1}, "settings.quality.min_face_pixels"),
         ({"index_above_faces": 2**64}, "settings.search.index_above_faces"),
         ({"refused_qualities": ("UGLY",)}, "settings.quality.refused.reasons"),
+        ({"score_rule": "mean"}, "settings.score_rule"),
     ],
 )
 async def test_a_setting_that_no_message_carries_is_refused_by_its_name(

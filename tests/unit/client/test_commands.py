@@ -54,7 +54,11 @@ def test_no_help_line_of_a_command_is_cut_at_80_columns(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["verify", "ann"], "Missing argument 'IMAGE'. (see facerec verify --help)"),
+        (["verify", "ann"], "Missing argument 'IMAGE...'. (see facerec verify --help)"),
+        (["verify", "ann", "-", "-"], "only one photo can come from standard input"),
+        (["identify", "a.jpg", "a.jpg"], "several photos must be of one person: add --same-person"),
+        (["identify", "a.jpg", "--largest-face"], "--largest-face needs --same-person"),
+        (["identify", "a.jpg", "--same-person", "--annotate", "b.jpg"], "--annotate and --same-person"),
         (["duplicates", "--max-distance", "0.7"], "--max-distance"),
         (["verify", "ann", "gone.jpg"], "gone.jpg: no such file or directory"),
         (["verify", "ann", "empty.jpg"], "empty.jpg: the file is empty"),
