@@ -181,7 +181,8 @@ async def _draw(session: Session, target: Target) -> Claims:
 
 
 def _check_support(persons: int, target: Target) -> None:
-    needed = max(MIN_PERSONS, needed_persons(needed_pairs(target.fmr)))
+    pairs, needed_faces = needed_pairs(target.fmr), target.photos + 1
+    needed = max(MIN_PERSONS, needed_persons(pairs))
     if persons >= needed:
         return
     advice = "enroll more photos of more people"
@@ -191,11 +192,13 @@ def _check_support(persons: int, target: Target) -> None:
         advice = f"ask for a larger target_fmr, as claims of at most {MAX_PERSONS} persons are measured"
     raise CalibrationUnsupported(
         f"claims of {target.photos} photos at a false match rate of {target.fmr:g} require {needed} persons "
-        f"with {target.photos + 1} faces or more; {persons} were measured: {advice}",
+        f"with {needed_faces} faces or more; {persons} were measured: {advice}",
         metadata={
+            "pairs": str(persons * (persons - 1) // 2),
+            "needed_pairs": str(pairs),
             "persons": str(persons),
             "needed_persons": str(needed),
-            "needed_faces": str(target.photos + 1),
+            "needed_faces": str(needed_faces),
         },
     )
 

@@ -27,7 +27,8 @@ class Query:
     With `person_keys` only the faces of these people are searched; with a `labels_path` (PersonFilter.path)
     only people whose labels it selects are candidates. Suspended people are none, unless `with_suspended`,
     and neither is the person of `left_out_key`, one of whose faces this is: then the result has all
-    candidates that are counted, and not `max_candidates`. A failed try among few people counts `photos` times.
+    candidates that are counted, and not `max_candidates`. A failed try among few people counts
+    `photos` times.
     """
 
     collection_id: str

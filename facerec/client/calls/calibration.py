@@ -52,9 +52,9 @@ def calibrate(
 
     Raises:
         FacerecError: CALIBRATION_UNSUPPORTED (too few persons for `target_fmr`; `metadata` has `pairs`,
-            `needed_pairs`, `persons` and `needed_persons`; or nobody has `group_label`, or it has too many
-            values), COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID, REQUEST_ID_REUSED (for another
-            request).
+            `needed_pairs`, `persons` and `needed_persons`, of claims also `needed_faces` of each person; or
+            nobody has `group_label`, or it has too many values), COLLECTION_NOT_FOUND, ID_INVALID,
+            OPTION_INVALID, REQUEST_ID_REUSED (for another request).
 
     Example:
         >>> try:

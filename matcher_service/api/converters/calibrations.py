@@ -29,7 +29,7 @@ ONE_THRESHOLD = {
 
 
 def group_label(request: pb.CalibrateRequest) -> str:
-    """The key of a label, or "". Raises OptionInvalid, also beside a score_rule: groups are pairs of faces."""
+    """The key of a label, or "". Raises OptionInvalid, also beside a score_rule: groups are of pairs."""
     if request.group_label and request.score_rule:
         raise OptionInvalid(
             "group_label and score_rule exclude each other: groups are measured by pairs of faces",

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import grpc.aio
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import calibration_pb2, score_rule_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
@@ -202,7 +204,13 @@ async def test_a_calibration_of_a_rule_sets_the_rule_with_its_threshold(matcher:
         assert (applied.score_rule, applied.verify_threshold) == (RMS, threshold)
         settings = (await get(matcher, "")).settings
         assert (settings.score_rule, settings.verify_threshold) == (RMS, threshold)
-    with refused(Reason.CALIBRATION_UNSUPPORTED, message="with 6 faces or more; 0 were measured"):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
         await calibrate(calibration_pb2.CalibrateRequest(target_fmr=0.1, photos=5))
+    error = from_rpc_error(caught.value, "the matcher")
+    assert error.reason is Reason.CALIBRATION_UNSUPPORTED
+    assert "with 6 faces or more; 0 were measured: enroll more photos" in error.message
+    assert error.metadata == {
+        "pairs": "0", "needed_pairs": "100", "persons": "0", "needed_persons": "20", "needed_faces": "6",
+    }  # fmt: skip
     with refused(Reason.OPTION_INVALID, "max_persons"):
         await calibrate(calibration_pb2.CalibrateRequest(photos=1, max_persons=5001))
