@@ -33,6 +33,7 @@ SETTINGS = CollectionSettings(
     target_recall=0.75,
     retention=datetime.timedelta(days=30),
     refused_qualities=QUALITY_REASONS,
+    score_rule="root_mean_square",
 )
 
 
