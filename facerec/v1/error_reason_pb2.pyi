@@ -82,8 +82,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     CALIBRATION_UNSUPPORTED: _ErrorReason.ValueType  # 16
     """CALIBRATION_UNSUPPORTED is an error rate that the collection has too few
     people to measure. FAILED_PRECONDITION. Metadata: `pairs` and `persons`,
-    how many were compared, and `needed_pairs` and `needed_persons`; none for a
-    group_label that nobody has, or that has more than 16 values.
+    how many were compared, and `needed_pairs` and `needed_persons`; where
+    claims are measured also `needed_faces`, how many each of these must have.
+    None for a group_label that nobody has, or that has more than 16 values.
     """
     REQUEST_ID_REUSED: _ErrorReason.ValueType  # 17
     """REQUEST_ID_REUSED is a request_id that was used for other content.
@@ -218,8 +219,9 @@ collection does not have. NOT_FOUND.
 CALIBRATION_UNSUPPORTED: ErrorReason.ValueType  # 16
 """CALIBRATION_UNSUPPORTED is an error rate that the collection has too few
 people to measure. FAILED_PRECONDITION. Metadata: `pairs` and `persons`,
-how many were compared, and `needed_pairs` and `needed_persons`; none for a
-group_label that nobody has, or that has more than 16 values.
+how many were compared, and `needed_pairs` and `needed_persons`; where
+claims are measured also `needed_faces`, how many each of these must have.
+None for a group_label that nobody has, or that has more than 16 values.
 """
 REQUEST_ID_REUSED: ErrorReason.ValueType  # 17
 """REQUEST_ID_REUSED is a request_id that was used for other content.

@@ -371,7 +371,9 @@ CREATE TABLE facerec.calibration (
     verify_threshold double precision NOT NULL,
     identify_threshold double precision,
     evidence jsonb NOT NULL,
-    applied_time timestamp with time zone
+    applied_time timestamp with time zone,
+    score_rule text COLLATE pg_catalog."C",
+    CONSTRAINT calibration_score_rule_check CHECK ((score_rule = ANY (ARRAY['nearest'::text, 'root_mean_square'::text])))
 );
 ALTER TABLE ONLY facerec.calibration ALTER COLUMN evidence SET STATISTICS 0;
 
@@ -408,6 +410,7 @@ CREATE TABLE facerec.collection (
     sketch_max_distance double precision,
     sketch_time timestamp with time zone,
     consistency_policy text DEFAULT 'flag'::text NOT NULL,
+    score_rule text DEFAULT 'nearest'::text NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT collection_acceptance_threshold_check CHECK (((acceptance_threshold >= (0)::double precision) AND (acceptance_threshold <= (4)::double precision))),
     CONSTRAINT collection_collection_id_check CHECK ((collection_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
     CONSTRAINT collection_consistency_policy_check CHECK ((consistency_policy = ANY (ARRAY['allow'::text, 'flag'::text, 'refuse'::text]))),
@@ -418,6 +421,7 @@ CREATE TABLE facerec.collection (
     CONSTRAINT collection_min_face_pixels_check CHECK (((min_face_pixels >= 0) AND (min_face_pixels <= 65535))),
     CONSTRAINT collection_refused_qualities_check CHECK ((refused_qualities <@ ARRAY['TOO_SMALL'::text, 'BLURRED'::text, 'TOO_DARK'::text, 'TOO_BRIGHT'::text, 'LOW_CONTRAST'::text, 'TURNED'::text, 'CUT_BY_BORDER'::text, 'NOISY'::text, 'COMPRESSED'::text, 'UNEVEN_LIGHT'::text])),
     CONSTRAINT collection_retention_check CHECK ((retention > '00:00:00'::interval)),
+    CONSTRAINT collection_score_rule_check CHECK ((score_rule = ANY (ARRAY['nearest'::text, 'root_mean_square'::text]))),
     CONSTRAINT collection_target_recall_check CHECK (((target_recall >= (0.5)::double precision) AND (target_recall <= (1)::double precision))),
     CONSTRAINT collection_verify_threshold_check CHECK (((verify_threshold >= (0)::double precision) AND (verify_threshold <= (4)::double precision)))
 );
@@ -785,6 +789,8 @@ GRANT UPDATE(refused_qualities) ON TABLE facerec.collection TO facerec_serve;
 GRANT UPDATE(calibration_id) ON TABLE facerec.collection TO facerec_serve;
 
 GRANT UPDATE(consistency_policy) ON TABLE facerec.collection TO facerec_serve;
+
+GRANT UPDATE(score_rule) ON TABLE facerec.collection TO facerec_serve;
 
 GRANT SELECT,INSERT,DELETE ON TABLE facerec.dismissed_duplicate TO facerec_serve;
 

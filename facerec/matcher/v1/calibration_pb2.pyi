@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from facerec.matcher.v1 import consistency_pb2 as _consistency_pb2
+from facerec.matcher.v1 import score_rule_pb2 as _score_rule_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -420,6 +421,8 @@ class CalibrateRequest(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     GROUP_LABEL_FIELD_NUMBER: _builtins.int
+    SCORE_RULE_FIELD_NUMBER: _builtins.int
+    PHOTOS_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     target_fmr: _builtins.float
@@ -449,8 +452,21 @@ class CalibrateRequest(_message.Message):
     group_label: _builtins.str
     """group_label is the key of a label, by whose values error rates are compared:
     people without it are a group of their own. max_persons people more are
-    drawn, equally many of each group. Range: at most 16 groups. Default: no
-    groups.
+    drawn, equally many of each group. Refused as OPTION_INVALID beside
+    score_rule, as groups are measured by pairs of faces. Range: at most 16
+    groups. Default: no groups.
+    """
+    score_rule: _score_rule_pb2.ScoreRule.ValueType
+    """score_rule asks for the verify threshold of claims by this rule, which
+    ApplyCalibration then sets too: measured with claims of one photo against
+    the person's other faces. Default: unspecified, the threshold of pairs of
+    faces; the rule stays.
+    """
+    photos: _builtins.int
+    """photos is the largest number of photos of a claim in Calibration.scores. At
+    least 20 persons must have one face more than that. Set it, or score_rule,
+    to have claims measured; max_persons may then be at most 5000. Range: 0 to
+    5. Default: 0, which means 1 with score_rule, and otherwise none.
     """
     @_builtins.property
     def consistency(self) -> _consistency_pb2.ReadConsistency:
@@ -469,10 +485,12 @@ class CalibrateRequest(_message.Message):
         consistency: _consistency_pb2.ReadConsistency | None = ...,
         request_id: _builtins.str = ...,
         group_label: _builtins.str = ...,
+        score_rule: _score_rule_pb2.ScoreRule.ValueType = ...,
+        photos: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "consistency", b"consistency", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "collection_id", b"collection_id", "consistency", b"consistency", "group_label", b"group_label", "max_persons", b"max_persons", "request_id", b"request_id", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives", "_target_fmr", b"_target_fmr", "collection_id", b"collection_id", "consistency", b"consistency", "group_label", b"group_label", "max_persons", b"max_persons", "photos", b"photos", "request_id", b"request_id", "score_rule", b"score_rule", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__target_false_positives: _TypeAlias = _typing.Literal["target_false_positives"]  # noqa: Y015
     _WhichOneofArgType__target_false_positives: _TypeAlias = _typing.Literal["_target_false_positives", b"_target_false_positives"]  # noqa: Y015
@@ -484,6 +502,48 @@ class CalibrateRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__target_fmr) -> _WhichOneofReturnType__target_fmr | None: ...
 
 Global___CalibrateRequest: _TypeAlias = CalibrateRequest  # noqa: Y015
+
+@_typing.final
+class ClaimRates(_message.Message):
+    """ClaimRates is the error rates of claims of so many photos by a rule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORE_RULE_FIELD_NUMBER: _builtins.int
+    PHOTOS_FIELD_NUMBER: _builtins.int
+    POINT_FIELD_NUMBER: _builtins.int
+    PERSONS_FIELD_NUMBER: _builtins.int
+    score_rule: _score_rule_pb2.ScoreRule.ValueType
+    """score_rule is the rule."""
+    photos: _builtins.int
+    """photos counts the photos of each claim. Unit: photos."""
+    persons: _builtins.int
+    """persons counts the persons with enough faces who were measured: a claim of
+    each against the faces of every one. Unit: persons.
+    """
+    @_builtins.property
+    def point(self) -> Global___OperatingPoint:
+        """point is the largest threshold whose false match rate is at most the
+        request's target_fmr, and the rates there; expected_false_positives is 0.
+        Its fnmr is the share of claims about the person's own faces that do not
+        match.
+        """
+
+    def __init__(
+        self,
+        *,
+        score_rule: _score_rule_pb2.ScoreRule.ValueType = ...,
+        photos: _builtins.int = ...,
+        point: Global___OperatingPoint | None = ...,
+        persons: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["point", b"point"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["persons", b"persons", "photos", b"photos", "point", b"point", "score_rule", b"score_rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimRates: _TypeAlias = ClaimRates  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
@@ -513,6 +573,8 @@ class Calibration(_message.Message):
     BETWEEN_GROUPS_FIELD_NUMBER: _builtins.int
     ONE_THRESHOLD_SERVES_FIELD_NUMBER: _builtins.int
     SEARCHES_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    SCORE_RULE_FIELD_NUMBER: _builtins.int
     calibration_id: _builtins.str
     """calibration_id identifies the calibration."""
     faces: _builtins.int
@@ -540,6 +602,10 @@ class Calibration(_message.Message):
     """
     one_threshold_serves: Global___OneThreshold.ValueType
     """one_threshold_serves says whether verify serves all groups."""
+    score_rule: _score_rule_pb2.ScoreRule.ValueType
+    """score_rule is the request's, which ApplyCalibration sets. Unspecified where
+    pairs were measured.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """create_time is when the error rates were measured."""
@@ -547,7 +613,8 @@ class Calibration(_message.Message):
     @_builtins.property
     def verify(self) -> Global___OperatingPoint:
         """verify is the largest threshold whose false match rate is at most
-        target_fmr.
+        target_fmr, of pairs of faces; where the request has a score_rule, of claims
+        of one photo by that rule.
         """
 
     @_builtins.property
@@ -595,6 +662,12 @@ class Calibration(_message.Message):
         all faces.
         """
 
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClaimRates]:
+        """scores are the rates of claims, by each rule and for 1 to the request's
+        photos. Empty unless the request asks for them.
+        """
+
     def __init__(
         self,
         *,
@@ -618,10 +691,12 @@ class Calibration(_message.Message):
         between_groups: _abc.Iterable[Global___GroupPairRates] | None = ...,
         one_threshold_serves: Global___OneThreshold.ValueType = ...,
         searches: _abc.Iterable[Global___SearchRates] | None = ...,
+        scores: _abc.Iterable[Global___ClaimRates] | None = ...,
+        score_rule: _score_rule_pb2.ScoreRule.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "identify", b"identify", "verify", b"verify"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["between_groups", b"between_groups", "calibration_id", b"calibration_id", "create_time", b"create_time", "curve", b"curve", "faces", b"faces", "genuine_counts", b"genuine_counts", "genuine_pairs", b"genuine_pairs", "genuine_persons", b"genuine_persons", "groups", b"groups", "identify", b"identify", "identify_needs", b"identify_needs", "impostor_counts", b"impostor_counts", "impostor_pairs", b"impostor_pairs", "impostor_persons", b"impostor_persons", "likely_duplicates", b"likely_duplicates", "one_threshold_serves", b"one_threshold_serves", "searches", b"searches", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr", "verify", b"verify"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["between_groups", b"between_groups", "calibration_id", b"calibration_id", "create_time", b"create_time", "curve", b"curve", "faces", b"faces", "genuine_counts", b"genuine_counts", "genuine_pairs", b"genuine_pairs", "genuine_persons", b"genuine_persons", "groups", b"groups", "identify", b"identify", "identify_needs", b"identify_needs", "impostor_counts", b"impostor_counts", "impostor_pairs", b"impostor_pairs", "impostor_persons", b"impostor_persons", "likely_duplicates", b"likely_duplicates", "one_threshold_serves", b"one_threshold_serves", "score_rule", b"score_rule", "scores", b"scores", "searches", b"searches", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr", "verify", b"verify"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -681,7 +756,7 @@ Global___ApplyCalibrationRequest: _TypeAlias = ApplyCalibrationRequest  # noqa: 
 
 @_typing.final
 class ApplyCalibrationResponse(_message.Message):
-    """ApplyCalibrationResponse holds the thresholds before and after."""
+    """ApplyCalibrationResponse holds the thresholds before and after, and the rule."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -689,6 +764,7 @@ class ApplyCalibrationResponse(_message.Message):
     VERIFY_THRESHOLD_FIELD_NUMBER: _builtins.int
     OLD_IDENTIFY_THRESHOLD_FIELD_NUMBER: _builtins.int
     IDENTIFY_THRESHOLD_FIELD_NUMBER: _builtins.int
+    SCORE_RULE_FIELD_NUMBER: _builtins.int
     old_verify_threshold: _builtins.float
     """old_verify_threshold is the threshold before. Unit: Euclidean distance."""
     verify_threshold: _builtins.float
@@ -699,6 +775,8 @@ class ApplyCalibrationResponse(_message.Message):
     """identify_threshold is the threshold now; unchanged where the calibration
     has none. Unit: Euclidean distance.
     """
+    score_rule: _score_rule_pb2.ScoreRule.ValueType
+    """score_rule is the collection's rule now."""
     def __init__(
         self,
         *,
@@ -706,10 +784,11 @@ class ApplyCalibrationResponse(_message.Message):
         verify_threshold: _builtins.float = ...,
         old_identify_threshold: _builtins.float = ...,
         identify_threshold: _builtins.float = ...,
+        score_rule: _score_rule_pb2.ScoreRule.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["identify_threshold", b"identify_threshold", "old_identify_threshold", b"old_identify_threshold", "old_verify_threshold", b"old_verify_threshold", "verify_threshold", b"verify_threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identify_threshold", b"identify_threshold", "old_identify_threshold", b"old_identify_threshold", "old_verify_threshold", b"old_verify_threshold", "score_rule", b"score_rule", "verify_threshold", b"verify_threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

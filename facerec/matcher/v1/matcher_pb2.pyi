@@ -7,6 +7,7 @@ from collections import abc as _abc
 from facerec.encoder.v1 import encoder_pb2 as _encoder_pb2
 from facerec.matcher.v1 import audit_pb2 as _audit_pb2
 from facerec.matcher.v1 import consistency_pb2 as _consistency_pb2
+from facerec.matcher.v1 import score_rule_pb2 as _score_rule_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -552,6 +553,7 @@ class VerifyRequest(_message.Message):
     PROBE_FIELD_NUMBER: _builtins.int
     MAX_DISTANCE_FIELD_NUMBER: _builtins.int
     INCLUDE_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    PROBES_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
@@ -565,7 +567,14 @@ class VerifyRequest(_message.Message):
     """include_attributes sets labels and metadata in the answer. Default: false."""
     @_builtins.property
     def probe(self) -> Global___Probe:
-        """probe is the face."""
+        """probe is the face. Must be set unless probes are."""
+
+    @_builtins.property
+    def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]:
+        """probes are several photos of one face, 16 at most, for one decision;
+        excludes probe. They count as so many probes and, where the claim fails, as
+        so many failed tries. Default: empty, the one in probe.
+        """
 
     def __init__(
         self,
@@ -575,10 +584,11 @@ class VerifyRequest(_message.Message):
         probe: Global___Probe | None = ...,
         max_distance: _builtins.float | None = ...,
         include_attributes: _builtins.bool = ...,
+        probes: _abc.Iterable[Global___Probe] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "max_distance", b"max_distance", "probe", b"probe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "collection_id", b"collection_id", "include_attributes", b"include_attributes", "max_distance", b"max_distance", "person_id", b"person_id", "probe", b"probe"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "collection_id", b"collection_id", "include_attributes", b"include_attributes", "max_distance", b"max_distance", "person_id", b"person_id", "probe", b"probe", "probes", b"probes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_distance: _TypeAlias = _typing.Literal["max_distance"]  # noqa: Y015
     _WhichOneofArgType__max_distance: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance"]  # noqa: Y015
@@ -621,26 +631,36 @@ class VerifyResponse(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    SCORE_RULE_FIELD_NUMBER: _builtins.int
+    PHOTOS_FIELD_NUMBER: _builtins.int
+    QUALITIES_FIELD_NUMBER: _builtins.int
     match: _builtins.bool
     """match says whether distance is at most threshold. Always set, so that a
     false shows in JSON too.
     """
     distance: _builtins.float
-    """distance is from the probe to the nearest of the person's faces. Unit:
+    """distance is between the claim and the person's faces, by score_rule. Unit:
     Euclidean distance in the encoding's space. Unset without scores.
     """
     threshold: _builtins.float
     """threshold is what decided: the request's max_distance or the collection's."""
     nearest_face_id: _builtins.str
-    """nearest_face_id names the face that decided. Empty without scores."""
+    """nearest_face_id names the person's face that is nearest to the claim. Empty
+    without scores.
+    """
     faces_compared: _builtins.int
     """faces_compared counts the person's faces, all of which were compared."""
     space: _builtins.str
     """space is the space of the vectors compared."""
+    score_rule: _score_rule_pb2.ScoreRule.ValueType
+    """score_rule is the collection's, which decided."""
+    photos: _builtins.int
+    """photos counts the probes of the claim. Unit: probes."""
     @_builtins.property
     def quality(self) -> _encoder_pb2.Quality:
         """quality is the quality of the probe's face for comparison, for information:
-        no claim is refused for it. Unset where the probe is not an image.
+        no claim is refused for it. Unset where the probe is not an image, and for
+        several probes.
         """
 
     @_builtins.property
@@ -655,6 +675,13 @@ class VerifyResponse(_message.Message):
         face matches.
         """
 
+    @_builtins.property
+    def qualities(self) -> _containers.RepeatedCompositeFieldContainer[_encoder_pb2.Quality]:
+        """qualities are the qualities of the faces of probes, in their order, for
+        information; without a field set for one that is not an image. Empty where
+        the request has probe.
+        """
+
     def __init__(
         self,
         *,
@@ -667,10 +694,13 @@ class VerifyResponse(_message.Message):
         quality: _encoder_pb2.Quality | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         metadata: _struct_pb2.Struct | None = ...,
+        score_rule: _score_rule_pb2.ScoreRule.ValueType = ...,
+        photos: _builtins.int = ...,
+        qualities: _abc.Iterable[_encoder_pb2.Quality] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "metadata", b"metadata", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "faces_compared", b"faces_compared", "labels", b"labels", "match", b"match", "metadata", b"metadata", "nearest_face_id", b"nearest_face_id", "quality", b"quality", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "faces_compared", b"faces_compared", "labels", b"labels", "match", b"match", "metadata", b"metadata", "nearest_face_id", b"nearest_face_id", "photos", b"photos", "qualities", b"qualities", "quality", b"quality", "score_rule", b"score_rule", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
     _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
@@ -787,6 +817,7 @@ class IdentifyRequest(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     INCLUDE_ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    SAME_PERSON_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     max_candidates: _builtins.int
@@ -820,6 +851,11 @@ class IdentifyRequest(_message.Message):
     max_candidates may then be at most 10, and candidates of the answer after
     the first 1000 have none. The answer may be larger than the 4 MiB that gRPC
     clients accept by default. Default: false.
+    """
+    same_person: _builtins.bool
+    """same_person says that the probes are photos of one person: they get one
+    answer, in which a face is as far from them as the root mean square of its
+    distances from each. Excludes all_faces. Default: false.
     """
     @_builtins.property
     def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]:
@@ -856,10 +892,11 @@ class IdentifyRequest(_message.Message):
         consistency: _consistency_pb2.ReadConsistency | None = ...,
         filter: Global___PersonFilter | None = ...,
         include_attributes: _builtins.bool = ...,
+        same_person: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "consistency", b"consistency", "filter", b"filter", "max_candidates", b"max_candidates", "max_distance", b"max_distance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "all_faces", b"all_faces", "collection_id", b"collection_id", "consistency", b"consistency", "exact_only", b"exact_only", "filter", b"filter", "include_attributes", b"include_attributes", "max_candidates", b"max_candidates", "max_distance", b"max_distance", "min_face_pixels", b"min_face_pixels", "probes", b"probes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "all_faces", b"all_faces", "collection_id", b"collection_id", "consistency", b"consistency", "exact_only", b"exact_only", "filter", b"filter", "include_attributes", b"include_attributes", "max_candidates", b"max_candidates", "max_distance", b"max_distance", "min_face_pixels", b"min_face_pixels", "probes", b"probes", "same_person", b"same_person"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_candidates: _TypeAlias = _typing.Literal["max_candidates"]  # noqa: Y015
     _WhichOneofArgType__max_candidates: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates"]  # noqa: Y015
@@ -910,9 +947,9 @@ class Candidate(_message.Message):
     display_name: _builtins.str
     """display_name is the person's name to show."""
     distance: _builtins.float
-    """distance is from the probe, or the nearest face of a person_id, to the
-    nearest of the person's faces. Unit: Euclidean distance in the encoding's
-    space. Unset without scores.
+    """distance is from the probe, the nearest face of a person_id, or with
+    same_person from the probes, to the nearest of the person's faces. Unit:
+    Euclidean distance in the encoding's space. Unset without scores.
     """
     face_id: _builtins.str
     """face_id names that face. Empty without scores."""
@@ -963,8 +1000,12 @@ class IdentifiedFace(_message.Message):
     FACES_SEARCHED_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     MATCHED_PERSONS_FIELD_NUMBER: _builtins.int
+    PHOTOS_FIELD_NUMBER: _builtins.int
+    QUALITIES_FIELD_NUMBER: _builtins.int
     probe_index: _builtins.int
-    """probe_index is the index of the probe in the request, from 0."""
+    """probe_index is the index of the probe in the request, from 0; 0 with
+    same_person.
+    """
     mode: Global___SearchMode.ValueType
     """mode says how the collection was searched. Unspecified without scores: it
     would reveal more of a distance than a match.
@@ -984,10 +1025,14 @@ class IdentifiedFace(_message.Message):
     an index counts only the people that the index proposed, 50 at most. Unit:
     persons.
     """
+    photos: _builtins.int
+    """photos counts the probes that the answer is for: 1, or with same_person all
+    of them. Unit: probes.
+    """
     @_builtins.property
     def bounding_box(self) -> _encoder_pb2.BoundingBox:
         """bounding_box is the face's box in the probe's image. Unset where the probe
-        is not an image.
+        is not an image, and with same_person.
         """
 
     @_builtins.property
@@ -1000,7 +1045,14 @@ class IdentifiedFace(_message.Message):
     @_builtins.property
     def quality(self) -> _encoder_pb2.Quality:
         """quality is the face's quality for comparison, for information. Unset where
-        the probe is not an image.
+        the probe is not an image, and with same_person.
+        """
+
+    @_builtins.property
+    def qualities(self) -> _containers.RepeatedCompositeFieldContainer[_encoder_pb2.Quality]:
+        """qualities are, with same_person, the qualities of the probes' faces, in
+        their order; without a field set for one that is not an image. Empty
+        otherwise.
         """
 
     def __init__(
@@ -1014,10 +1066,12 @@ class IdentifiedFace(_message.Message):
         faces_searched: _builtins.int = ...,
         quality: _encoder_pb2.Quality | None = ...,
         matched_persons: _builtins.int = ...,
+        photos: _builtins.int = ...,
+        qualities: _abc.Iterable[_encoder_pb2.Quality] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "exact", b"exact", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "matched_persons", b"matched_persons", "mode", b"mode", "probe_index", b"probe_index", "quality", b"quality"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "matched_persons", b"matched_persons", "mode", b"mode", "photos", b"photos", "probe_index", b"probe_index", "qualities", b"qualities", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exact: _TypeAlias = _typing.Literal["exact"]  # noqa: Y015
     _WhichOneofArgType__exact: _TypeAlias = _typing.Literal["_exact", b"_exact"]  # noqa: Y015
@@ -1053,8 +1107,9 @@ class IdentifyResponse(_message.Message):
     """
     @_builtins.property
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___IdentifiedFace]:
-        """faces holds one answer per probe or, with all_faces, one per face of each
-        image, largest first; an image without a face then has none.
+        """faces holds one answer per probe; with same_person one for all; with
+        all_faces one per face of each image, largest first: an image without a face
+        then has none.
         """
 
     def __init__(
@@ -2463,6 +2518,7 @@ class CollectionSettings(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
     CONSISTENCY_POLICY_FIELD_NUMBER: _builtins.int
+    SCORE_RULE_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """display_name is a name to show. Range: 0 to 256 characters. Default of a
     new collection: empty.
@@ -2486,6 +2542,12 @@ class CollectionSettings(_message.Message):
     consistency_policy: Global___ConsistencyPolicy.ValueType
     """consistency_policy says what Enroll does with a face that is nearer to
     somebody else's than to its person's own.
+    """
+    score_rule: _score_rule_pb2.ScoreRule.ValueType
+    """score_rule says how Verify scores a claim against a person's faces. A
+    threshold gives other error rates by another rule: a change is refused as
+    OPTION_INVALID unless the request sets verify_threshold too;
+    ApplyCalibration sets both.
     """
     @_builtins.property
     def quality(self) -> Global___QualityPolicy:
@@ -2515,10 +2577,11 @@ class CollectionSettings(_message.Message):
         search: Global___SearchPolicy | None = ...,
         retention: _duration_pb2.Duration | None = ...,
         consistency_policy: Global___ConsistencyPolicy.ValueType = ...,
+        score_rule: _score_rule_pb2.ScoreRule.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_duplicate_threshold", b"_duplicate_threshold", "_identify_threshold", b"_identify_threshold", "_verify_threshold", b"_verify_threshold", "display_name", b"display_name", "duplicate_threshold", b"duplicate_threshold", "identify_threshold", b"identify_threshold", "quality", b"quality", "retention", b"retention", "search", b"search", "verify_threshold", b"verify_threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_duplicate_threshold", b"_duplicate_threshold", "_identify_threshold", b"_identify_threshold", "_verify_threshold", b"_verify_threshold", "consistency_policy", b"consistency_policy", "display_name", b"display_name", "duplicate_policy", b"duplicate_policy", "duplicate_threshold", b"duplicate_threshold", "identify_threshold", b"identify_threshold", "quality", b"quality", "retention", b"retention", "search", b"search", "verify_threshold", b"verify_threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_duplicate_threshold", b"_duplicate_threshold", "_identify_threshold", b"_identify_threshold", "_verify_threshold", b"_verify_threshold", "consistency_policy", b"consistency_policy", "display_name", b"display_name", "duplicate_policy", b"duplicate_policy", "duplicate_threshold", b"duplicate_threshold", "identify_threshold", b"identify_threshold", "quality", b"quality", "retention", b"retention", "score_rule", b"score_rule", "search", b"search", "verify_threshold", b"verify_threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015

@@ -240,10 +240,10 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Verify(self, request, context):
-        """Verify decides whether a face is the named person's, by the nearest of that
-        person's faces. Always exact. A suspended person is refused as
-        PERSON_SUSPENDED: nothing is compared then, and no failed try counted. Safe
-        to retry.
+        """Verify decides whether a face, or several photos of one, is the named
+        person's, by the collection's score_rule. Always exact. A suspended person
+        is refused as PERSON_SUSPENDED: nothing is compared then, and no failed try
+        counted. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

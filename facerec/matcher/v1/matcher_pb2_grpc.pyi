@@ -83,10 +83,10 @@ class MatcherServiceStub:
     refused as PERSON_FULL.
     """
     Verify: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.VerifyRequest, _matcher_pb2.VerifyResponse]
-    """Verify decides whether a face is the named person's, by the nearest of that
-    person's faces. Always exact. A suspended person is refused as
-    PERSON_SUSPENDED: nothing is compared then, and no failed try counted. Safe
-    to retry.
+    """Verify decides whether a face, or several photos of one, is the named
+    person's, by the collection's score_rule. Always exact. A suspended person
+    is refused as PERSON_SUSPENDED: nothing is compared then, and no failed try
+    counted. Safe to retry.
     """
     Identify: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.IdentifyRequest, _matcher_pb2.IdentifyResponse]
     """Identify finds who a face is: the people with a face within the threshold,
@@ -226,10 +226,10 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     refused as PERSON_FULL.
     """
     Verify: _aio.UnaryUnaryMultiCallable[_matcher_pb2.VerifyRequest, _matcher_pb2.VerifyResponse]  # type: ignore[assignment]
-    """Verify decides whether a face is the named person's, by the nearest of that
-    person's faces. Always exact. A suspended person is refused as
-    PERSON_SUSPENDED: nothing is compared then, and no failed try counted. Safe
-    to retry.
+    """Verify decides whether a face, or several photos of one, is the named
+    person's, by the collection's score_rule. Always exact. A suspended person
+    is refused as PERSON_SUSPENDED: nothing is compared then, and no failed try
+    counted. Safe to retry.
     """
     Identify: _aio.UnaryUnaryMultiCallable[_matcher_pb2.IdentifyRequest, _matcher_pb2.IdentifyResponse]  # type: ignore[assignment]
     """Identify finds who a face is: the people with a face within the threshold,
@@ -378,10 +378,10 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.VerifyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.VerifyResponse, _abc.Awaitable[_matcher_pb2.VerifyResponse]]:
-        """Verify decides whether a face is the named person's, by the nearest of that
-        person's faces. Always exact. A suspended person is refused as
-        PERSON_SUSPENDED: nothing is compared then, and no failed try counted. Safe
-        to retry.
+        """Verify decides whether a face, or several photos of one, is the named
+        person's, by the collection's score_rule. Always exact. A suspended person
+        is refused as PERSON_SUSPENDED: nothing is compared then, and no failed try
+        counted. Safe to retry.
         """
 
     @_abc_1.abstractmethod

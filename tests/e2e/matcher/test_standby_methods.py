@@ -55,14 +55,21 @@ async def identify(matcher: RunningMatcher, consistency: ReadConsistency | None)
     unenrolled[0] = 1.42
     probes = [encoding(vector) for vector in (*FACES.encodings[:5], unenrolled)]
     found = await matcher.stub.Identify(pb.IdentifyRequest(probes=probes, consistency=consistency))
-    candidates = [[each.person_id for each in face.candidates] for face in found.faces]
+    photos = pb.IdentifyRequest(probes=[probes[0]] * 2, same_person=True, consistency=consistency)
+    fused = await matcher.stub.Identify(photos)
+    candidates = [[each.person_id for each in face.candidates] for face in (*found.faces, *fused.faces)]
     return candidates, found.expected_false_positives
 
 
 async def calibrate(matcher: RunningMatcher, consistency: ReadConsistency | None) -> Any:
-    request = calibration_pb2.CalibrateRequest(target_fmr=0.1, consistency=consistency)
+    request = calibration_pb2.CalibrateRequest(target_fmr=0.1, photos=1, consistency=consistency)
     found = (await matcher.collections.Calibrate(request)).calibration
-    return found.genuine_persons, found.genuine_pairs, found.impostor_pairs
+    return (
+        [each.persons for each in found.scores],
+        found.genuine_persons,
+        found.genuine_pairs,
+        found.impostor_pairs,
+    )
 
 
 async def measure_recall(matcher: RunningMatcher, consistency: ReadConsistency | None) -> Any:

@@ -88,6 +88,8 @@ def calibration() -> Calibration:
         between_groups=(),
         one_threshold_serves="",
         searches=(),
+        scores=(),
+        score_rule="",
     )
 
 
