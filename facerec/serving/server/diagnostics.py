@@ -11,7 +11,7 @@ from typing import Any, Literal
 from facerec.printable import printable
 from facerec.serving.server.errors import StartError
 from facerec.serving.server.server import Server
-from facerec.serving.server.settings import ServingSettings
+from facerec.serving.server.settings import ListeningSettings, ServingSettings
 
 State = Literal["ok", "warn", "fail"]
 
@@ -34,7 +34,7 @@ def report(results: Iterable[CheckResult]) -> int:
     return int(failed)
 
 
-def describe(settings: ServingSettings, argv: list[str]) -> Iterable[str]:
+def describe(settings: ListeningSettings, argv: list[str]) -> Iterable[str]:
     """One line for each setting: its value, masked if it is secret, and its source."""
     entries = _entries(argv)
     for name in type(settings).model_fields:
@@ -45,7 +45,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _origin(settings: ServingSettings, name: str, argv: list[str], entries: dict[str, Any]) -> str:
+def _origin(settings: ListeningSettings, name: str, argv: list[str], entries: dict[str, Any]) -> str:
     """The source of a setting's value, checked in order of precedence."""
     flag = name.replace("_", "-")
     variable = f"{settings.model_config.get('env_prefix', '')}{name}".upper()

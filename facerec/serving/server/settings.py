@@ -1,4 +1,4 @@
-"""The settings of both services, from flags, then the environment, then a file, then defaults.
+"""The settings of services and gateway, from flags, then the environment, then a file, then defaults.
 
 A field's docstring is its `--help`. `--address` on the command line is `ENCODER_ADDRESS` in the
 encoder's environment and `address` in its TOML file; a text setting can also be read from the file
@@ -23,8 +23,8 @@ from facerec.serving.observability.logs import Format, Level
 from facerec.serving.server.server import ServerOptions
 
 
-class ServingSettings(BaseSettings):
-    """The settings of a service's server; each service adds its own."""
+class ListeningSettings(BaseSettings):
+    """The settings of a process that listens: of both services and of the gateway."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -47,14 +47,6 @@ class ServingSettings(BaseSettings):
     admin_address: str | None = None
     """HOST:PORT for metrics, liveness and readiness over HTTP; no port is opened if it is not set."""
 
-    health_address: str | None = None
-    """HOST:PORT for gRPC health only, in plain text, for health checks that use neither TLS nor keys; no port
-    is opened if it is not set."""
-
-    keys_file: Path | None = None
-    """TOML file of the API keys and client certificates, with the permissions of each; reloaded when it
-    changes. Without it every caller may do everything."""
-
     tls_cert_file: Path | None = None
     """PEM file of the server's certificate and the intermediate ones; reloaded when it changes."""
 
@@ -63,9 +55,6 @@ class ServingSettings(BaseSettings):
 
     tls_client_ca_file: Path | None = None
     """PEM file of the CAs whose client certificates are accepted; if it is set, callers need one."""
-
-    reflection: bool = True
-    """Answer server reflection, which grpcurl and buf curl need."""
 
     max_request_bytes: int = pydantic.Field(48 * 1024 * 1024, ge=1024, le=2**31 - 1)
     """Largest message received or sent, in bytes."""
@@ -87,21 +76,9 @@ class ServingSettings(BaseSettings):
     max_call_seconds: float = pydantic.Field(60.0, gt=0, le=3600)
     """Longest that a unary call without a deadline may take, in seconds."""
 
-    max_connection_age_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
-    """Age at which a connection is closed once its calls have ended, in seconds, so that clients find new
-    replicas; 0 for never."""
-
-    keepalive_seconds: float = pydantic.Field(60.0, ge=10, le=86400)
-    """How often an idle connection is checked by a ping, in seconds."""
-
     stuck_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
     """How long one piece of work may block a thread or the event loop before the process ends itself, in
     seconds; 0 for no limit."""
-
-    trace_endpoint: str | None = None
-    """OpenTelemetry collector that spans are sent to by OTLP over gRPC: HOST:PORT in plain text, or a URL of
-    http or https. By default that of OTEL_EXPORTER_OTLP_ENDPOINT; without either no spans are recorded. Needs
-    the packages of the extra `tracing`."""
 
     lag_report_seconds: float = pydantic.Field(60.0, gt=0, le=86400)
     """How often the event loop's lag is logged, in seconds."""
@@ -143,6 +120,33 @@ class ServingSettings(BaseSettings):
         value = getattr(self, name)
         text = value.get_secret_value() if isinstance(value, pydantic.SecretStr) else value
         return Path(path) if Path(path).read_text(encoding="utf-8").strip() == text else None
+
+
+class ServingSettings(ListeningSettings):
+    """The settings of a service's server; each service adds its own."""
+
+    health_address: str | None = None
+    """HOST:PORT for gRPC health only, in plain text, for health checks that use neither TLS nor keys; no port
+    is opened if it is not set."""
+
+    keys_file: Path | None = None
+    """TOML file of the API keys and client certificates, with the permissions of each; reloaded when it
+    changes. Without it every caller may do everything."""
+
+    reflection: bool = True
+    """Answer server reflection, which grpcurl and buf curl need."""
+
+    max_connection_age_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
+    """Age at which a connection is closed once its calls have ended, in seconds, so that clients find new
+    replicas; 0 for never."""
+
+    keepalive_seconds: float = pydantic.Field(60.0, ge=10, le=86400)
+    """How often an idle connection is checked by a ping, in seconds."""
+
+    trace_endpoint: str | None = None
+    """OpenTelemetry collector that spans are sent to by OTLP over gRPC: HOST:PORT in plain text, or a URL of
+    http or https. By default that of OTEL_EXPORTER_OTLP_ENDPOINT; without either no spans are recorded. Needs
+    the packages of the extra `tracing`."""
 
     def server_options(self) -> ServerOptions:
         """The options of the server that these settings describe."""

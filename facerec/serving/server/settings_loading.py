@@ -10,10 +10,10 @@ import pydantic
 from pydantic_settings import CliSettingsSource, SettingsError
 
 from facerec.serving.server.errors import SettingsInvalid
-from facerec.serving.server.settings import ServingSettings
+from facerec.serving.server.settings import ListeningSettings
 from facerec.serving.server.settings_help import print_help
 
-SettingsT = TypeVar("SettingsT", bound=ServingSettings)
+SettingsT = TypeVar("SettingsT", bound=ListeningSettings)
 
 
 def load(
@@ -62,7 +62,7 @@ def _take_config(argv: list[str]) -> tuple[list[str], Path | None]:
     return argv, None
 
 
-def _refuse_unknown_variables(settings: type[ServingSettings], prefix: str, prog: str) -> None:
+def _refuse_unknown_variables(settings: type[ListeningSettings], prefix: str, prog: str) -> None:
     """Refuse misspelt variables: else their settings would silently keep the default."""
     known = {f"{prefix}{name}".upper() for name in settings.model_fields}
     known |= {f"{name}_FILE" for name in known}
