@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from the services' settings: each field's docstring is its row.
+"""Writes docs/settings.md from the settings of services and gateway: each field's docstring is its row.
 
 `settings_docs.py` prints the page; `make lint` compares it with the one checked in.
 """
@@ -8,13 +8,14 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from encoder_service.settings import EncoderSettings
-from facerec.serving.server.settings import ServingSettings
+from facerec.gateway.settings import GatewaySettings
+from facerec.serving.server.settings import ListeningSettings
 from facerec.serving.server.settings_help import describe
 from matcher_service.settings import MatcherSettings
 
 HEAD = """# Settings
 
-For operators who configure a service. Generated from the services' settings by `make settings-docs`.
+For operators who configure a service or the gateway. Generated from their settings by `make settings-docs`.
 
 Each can be set by a flag, by an environment variable or in a TOML file given by `--config`. A flag
 overrides the environment, the environment the file, the file the default. A variable with the suffix
@@ -26,10 +27,11 @@ error.
 def page() -> str:
     """The whole page, in Markdown."""
     encoder = section("Encoder", "encoder_service", EncoderSettings)
-    return HEAD + encoder + section("Matcher", "matcher_service", MatcherSettings)
+    matcher = section("Matcher", "matcher_service", MatcherSettings)
+    return HEAD + encoder + matcher + section("Gateway", "facerec.gateway", GatewaySettings)
 
 
-def section(title: str, module: str, settings: type[ServingSettings]) -> str:
+def section(title: str, module: str, settings: type[ListeningSettings]) -> str:
     """One service's table."""
     prefix = settings.model_config.get("env_prefix", "")
     describe(settings)

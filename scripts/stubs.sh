@@ -1,5 +1,5 @@
 #!/bin/sh
-# Generates facerec/**/*_pb2*.py from protos/. `stubs.sh DIR` writes below DIR instead.
+# Generates facerec/**/*_pb2*.py and the gateway's OpenAPI document from protos/. `stubs.sh DIR` writes below DIR instead.
 set -eu
 cd "$(dirname "$0")/.."
 out=${1:-.}
@@ -11,3 +11,6 @@ python -m grpc_tools.protoc -I "$all" \
     --python_out="$out" --grpc_python_out="$out" \
     --mypy_out=quiet:"$out" --mypy_grpc_out=quiet:"$out" \
     $(cd protos && find facerec -name '*.proto' | sort)
+mkdir -p "$out/facerec/gateway"
+python -m scripts.openapi > "$out/facerec/gateway/openapi.json.new"
+mv "$out/facerec/gateway/openapi.json.new" "$out/facerec/gateway/openapi.json"

@@ -15,6 +15,7 @@ from facerec.cli.commands.decide import compare, identify, verify
 from facerec.cli.commands.duplicates import duplicates
 from facerec.cli.commands.encode import encode
 from facerec.cli.commands.enroll import enroll
+from facerec.cli.commands.gateway import PASSED_ON, gateway
 from facerec.cli.commands.keys import keys
 from facerec.cli.commands.people import people
 from facerec.cli.commands.recall import measure_recall
@@ -44,6 +45,7 @@ app.command()(duplicates)
 app.command()(audit)
 app.command(name="import")(import_)
 app.command()(export)
+app.command(context_settings=PASSED_ON)(gateway)
 app.command()(backup)
 app.command()(restore)
 app.add_typer(people, name="people")

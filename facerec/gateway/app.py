@@ -1,0 +1,245 @@
+"""The gateway's application: admits each request, has it answered, counts and logs it."""
+
+import asyncio
+import json
+import time
+from typing import Any, Final
+from urllib.parse import unquote
+
+import structlog
+from google.rpc import code_pb2, status_pb2
+
+from facerec.errors import FacerecError
+from facerec.gateway import admission, exchange, failures, routes, short_requests
+from facerec.gateway.admission import Application, BodyReader, CallLimit, Event, Receive, Scope, Send
+from facerec.gateway.connect import ConnectApplication
+from facerec.gateway.connections import MAX_HEAD_BYTES
+from facerec.gateway.exchange import Exchange
+from facerec.gateway.forwarding import Forwarder
+from facerec.gateway.messages import Answer, to_json
+from facerec.gateway.methods import METHODS
+from facerec.gateway.openapi import document
+from facerec.gateway.origins import Headers, Origins
+from facerec.gateway.services import Services
+from facerec.gateway.settings import GatewaySettings
+from facerec.serving.fairness.byte_budget import FairByteBudget
+from facerec.serving.middleware import status
+from facerec.serving.observability.access_log import AccessLog
+from facerec.serving.observability.metrics import CALLS
+
+_JSON: Final = b"application/json"
+_CODES: Final = {499: "CANCELLED", 404: "UNIMPLEMENTED", 405: "UNIMPLEMENTED", 429: "RESOURCE_EXHAUSTED"}
+_GRPC: Final = "application/grpc"
+log = structlog.get_logger(__name__)
+
+
+class Gateway:
+    """An ASGI application over the services; `loopback` says whether it listens on a loopback address."""
+
+    def __init__(self, settings: GatewaySettings, services: Services, *, loopback: bool) -> None:
+        self.access_log = AccessLog()
+        self._settings = settings
+        self._services = services
+        self._limit = CallLimit(settings.max_calls)
+        self._budget = FairByteBudget(settings.max_bytes_in_flight, settings.max_request_bytes)
+        self._origins = Origins(settings.origins(), loopback=loopback)
+        self._forwarder = Forwarder(services, settings.max_call_seconds)
+        self._connect: Application = ConnectApplication(self._forwarder, settings.max_request_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        current = Exchange(scope["headers"], scope["client"], self._budget)
+        exchange.begin(current)
+        cors = self._origins.headers(current.headers)
+        answer = _Answer(send, current, cors, self._settings.max_call_seconds, scope.get("abort"))
+        began = time.perf_counter()
+        try:
+            with self._limit.held(current.host) as current.is_admitted:
+                await self._admit(scope, receive, answer, current)
+        except (asyncio.CancelledError, ConnectionResetError):
+            current.code = "CANCELLED"
+            raise
+        except Exception as error:
+            found = status.to_internal_error(error, scope["path"] if current.method else "")
+            failed = failures.fail(found)
+            if not answer.has_started:
+                await answer.fail(failed)
+        finally:
+            current.reservation.release()
+            self._count(current, time.perf_counter() - began)
+
+    def _count(self, current: Exchange, seconds: float) -> None:
+        method, log_calls = current.method, self._settings.log_calls
+        if method is None:
+            return
+        calls = CALLS.of_method(method.kind, method.service, method.name)
+        calls.begin()
+        calls.end(current.code, seconds)
+        if log_calls == "all" or (log_calls == "failed" and current.code != "OK"):
+            self.access_log.add(method.name, current.code, seconds, current.call)
+
+    async def _admit(self, scope: Scope, receive: Receive, answer: "_Answer", current: Exchange) -> None:
+        if _head_bytes(scope) > MAX_HEAD_BYTES:
+            await answer.text(
+                431, code_pb2.INVALID_ARGUMENT, f"the head has more than {MAX_HEAD_BYTES:,} bytes"
+            )
+        elif why := self._origins.refusal(scope["scheme"], current.headers):
+            await answer.text(403, code_pb2.PERMISSION_DENIED, why)
+        elif scope["method"] == "OPTIONS":
+            await answer.send_all(204, b"", self._origins.preflight())
+        elif scope["path"] in METHODS and scope["method"] == "POST":
+            await self._call(scope, receive, answer, current)
+        elif scope["path"].startswith("/v1/"):
+            await self._call_short(scope, receive, answer, current)
+        else:
+            await self._answer_other(scope, answer)
+
+    async def _call(self, scope: Scope, receive: Receive, answer: "_Answer", current: Exchange) -> None:
+        """Answer a call in the protocol of Connect or of gRPC-Web."""
+        current.method = METHODS[scope["path"]]
+        kind = current.headers.get("content-type", "").partition(";")[0].strip()
+        if kind == _GRPC or kind.startswith(f"{_GRPC}+"):
+            await answer.text(
+                415, code_pb2.UNIMPLEMENTED, "gRPC is spoken by the services themselves: call them directly"
+            )
+            return
+        if kind.startswith(_GRPC):  # connectrpc splits no parameters off
+            scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+            scope["headers"].append((b"content-type", kind.encode()))
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if value.isascii()]
+        body = self._body(receive, current, is_stream=current.method.request_streaming)
+        await self._connect(scope, body, answer)
+
+    def _body(self, receive: Receive, current: Exchange, *, is_stream: bool = False) -> BodyReader:
+        max_bytes = None if is_stream else self._settings.max_request_bytes
+        return BodyReader(
+            receive,
+            current,
+            max_bytes=max_bytes,
+            max_seconds=self._settings.max_call_seconds,
+            refusal=admission.refusal(current, max_bytes),
+        )
+
+    async def _call_short(self, scope: Scope, receive: Receive, answer: "_Answer", current: Exchange) -> None:
+        """Answer a call of a short path, in JSON."""
+        # Not the decoded path: a person's id may have an encoded slash.
+        route, found = routes.find(scope["method"], scope["raw_path"].decode("ascii"))
+        if route is None:
+            await self._refuse_path(answer, found)
+            return
+        current.method = route.method
+        try:
+            body = self._body(receive, current)
+            body.check()
+            request = await self._short_request(route, found, scope, body)
+            data = request.SerializeToString()
+            del request
+            answered = await self._forwarder.unary(route.method, data, _timeout_seconds(current))
+            text = to_json(Answer(answered, route.method.response))
+        except failures.Failed as failed:
+            await answer.fail(failed)
+        else:
+            await answer.send_all(200, text)
+
+    async def _short_request(self, route: routes.Route, found: Any, scope: Scope, body: BodyReader) -> Any:
+        if route.verb != "POST":
+            fields = {name: unquote(text) for name, text in found.items()}
+            return short_requests.from_query(route, fields, scope["query_string"])
+        kind = exchange.current().headers.get("content-type", "")
+        match kind.partition(";")[0].strip().lower():
+            case "multipart/form-data":
+                return short_requests.from_form(route, await body.read_all(), kind)
+            case "application/json":
+                return short_requests.from_json(route, await body.read_all())
+            case _:
+                raise failures.option_invalid("send multipart/form-data or application/json", "content-type")
+
+    async def _answer_other(self, scope: Scope, answer: "_Answer") -> None:
+        match scope["method"], scope["path"]:
+            case "GET", "/health":
+                await answer.send_all(200, b'{"status":"ok"}')
+            case "GET", "/ready":
+                states = self._services.states()
+                body = {"ready": all(states.values()), "services": states}
+                await answer.send_all(200 if body["ready"] else 503, json.dumps(body).encode())
+            case "GET", "/openapi.json":
+                await answer.send_all(200, document())
+            case _, path:
+                verbs = ["POST"] if path in METHODS else []
+                verbs += ["GET"] if path in ("/health", "/ready", "/openapi.json") else []
+                await self._refuse_path(answer, verbs)
+
+    async def _refuse_path(self, answer: "_Answer", verbs: list[str]) -> None:
+        if verbs:
+            allowed = ", ".join(verbs)
+            more = [(b"allow", allowed.encode())]
+            await answer.text(405, code_pb2.UNIMPLEMENTED, f"this path takes {allowed}", more)
+        else:
+            await answer.text(404, code_pb2.UNIMPLEMENTED, "there is no such path; /openapi.json lists them")
+
+
+def _head_bytes(scope: Scope) -> int:
+    """The bytes of a request's head; h11 limits those of one that arrives in several parts only."""
+    head: int = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return head + len(scope["raw_path"]) + len(scope["query_string"])
+
+
+def _timeout_seconds(current: Exchange) -> float | None:
+    try:
+        return current.timeout_seconds()
+    except FacerecError as error:
+        raise failures.fail(error) from None
+
+
+class _Answer:
+    """The `send` of a request: adds headers, and ends the connection of a client that reads too slowly."""
+
+    def __init__(self, send: Send, current: Exchange, cors: Headers, max_seconds: float, abort: Any) -> None:
+        self._send = send
+        self._current = current
+        self._cors = cors
+        self._max_seconds = max_seconds
+        self._abort = abort
+        self.has_started = False
+
+    async def __call__(self, event: Event) -> None:
+        """Send an event of ASGI. Raises ConnectionResetError if the client takes too long to read."""
+        if event["type"] == "http.response.start":
+            self.has_started = True
+            event["headers"] = [*event["headers"], *self._headers()]
+            if event["status"] >= 400 and self._current.code == "OK":
+                self._current.code = _CODES.get(event["status"], "INVALID_ARGUMENT")
+        try:
+            async with asyncio.timeout(self._max_seconds):
+                await self._send(event)
+        except TimeoutError:
+            if self._abort:
+                self._abort()
+            raise ConnectionResetError from None
+
+    def _headers(self) -> Headers:
+        found = [
+            (b"x-request-id", self._current.call.request_id.encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            *self._cors,
+        ]
+        if self._current.retry_after_seconds is not None:
+            found.append((b"retry-after", failures.retry_after(self._current.retry_after_seconds)))
+        return found
+
+    async def send_all(self, http_status: int, body: bytes, more: Headers | None = None) -> None:
+        """Send a whole answer of JSON."""
+        headers = [(b"content-type", _JSON), (b"content-length", str(len(body)).encode()), *(more or [])]
+        await self({"type": "http.response.start", "status": http_status, "headers": headers})
+        await self({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def fail(self, failed: failures.Failed) -> None:
+        """Send an error, with the HTTP status of its code."""
+        http_status = failures.HTTP_STATUSES.get(failed.status.code, 500)
+        await self.send_all(http_status, failures.to_json(failed.status))
+
+    async def text(self, http_status: int, code: int, message: str, more: Headers | None = None) -> None:
+        """Send an error that is about HTTP itself."""
+        body = failures.to_json(status_pb2.Status(code=code, message=message))
+        await self.send_all(http_status, body, more)

@@ -1,0 +1,64 @@
+"""Which web pages may call the gateway: a browser calls for any page, from its user's machine."""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from facerec.loopback import is_loopback_host
+
+_ALLOWED_HEADERS: Final = (
+    "authorization, content-type, connect-protocol-version, connect-timeout-ms, grpc-timeout, x-grpc-web, "
+    "x-user-agent, x-request-id, x-on-behalf-of, traceparent"
+)
+_EXPOSED_HEADERS: Final = "retry-after, x-request-id, grpc-status, grpc-message, grpc-status-details-bin"
+_PREFLIGHT_SECONDS: Final = "7200"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Origins:
+    """Pages of `allowed` origins may call, and those of the gateway's own address.
+
+    With `loopback` the gateway listens on a loopback address. Then it answers only requests to a loopback
+    host or to a host of `allowed`: a page whose host's name was made to lead to this machine is refused.
+    """
+
+    def __init__(self, allowed: frozenset[str], *, loopback: bool) -> None:
+        self._allowed = allowed
+        self._loopback = loopback
+        self._hosts = {urlsplit(origin).netloc for origin in allowed}
+
+    def refusal(self, scheme: str, headers: Mapping[str, str]) -> str:
+        """Why a request is refused; empty if it is not."""
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self._loopback and host and host not in self._hosts and not is_loopback_host(_name(host)):
+            return "this host is not the gateway's: call its address, or name the page in allowed_origins"
+        if origin is not None and origin not in self._allowed and origin != f"{scheme}://{host}":
+            return "pages of this origin may not call the gateway: name it in allowed_origins"
+        return ""
+
+    def headers(self, headers: Mapping[str, str]) -> Headers:
+        """The headers of an answer that let the page read it."""
+        origin = headers.get("origin", "")
+        if origin not in self._allowed:
+            return []
+        return [
+            (b"access-control-allow-origin", origin.encode()),
+            (b"access-control-expose-headers", _EXPOSED_HEADERS.encode()),
+            (b"vary", b"origin"),
+        ]
+
+    def preflight(self) -> Headers:
+        """Further headers of the answer to a browser that asks before it calls for a page."""
+        return [
+            (b"access-control-allow-methods", b"GET, POST, DELETE"),
+            (b"access-control-allow-headers", _ALLOWED_HEADERS.encode()),
+            (b"access-control-max-age", _PREFLIGHT_SECONDS.encode()),
+        ]
+
+
+def _name(host: str) -> str:
+    """The host of the header Host, without the port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].removesuffix(".")

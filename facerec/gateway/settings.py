@@ -1,0 +1,70 @@
+"""The gateway's settings; each field's docstring is its `--help` text."""
+
+from pathlib import Path
+
+import pydantic
+from pydantic_settings import SettingsConfigDict
+
+from facerec.client import Security
+from facerec.serving.server.settings import ListeningSettings
+
+
+class GatewaySettings(ListeningSettings):
+    """The settings of the gateway."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    address: str = "127.0.0.1:8080"
+    """HOST:PORT to listen on; port 0 lets the system choose."""
+
+    insecure: bool = False
+    """Allow plain text on an address that other machines can reach, and to services on other machines."""
+
+    encoder_address: str = "127.0.0.1:50051"
+    """HOST:PORT of the encoder, or a gRPC target."""
+
+    matcher_address: str = "127.0.0.1:50052"
+    """HOST:PORT of the matcher, or a gRPC target."""
+
+    services_tls_ca_file: Path | None = None
+    """PEM file of the CA that signed the services' certificates; setting it enables TLS to both."""
+
+    services_tls_cert_file: Path | None = None
+    """PEM file of the gateway's client certificate, for services that require one. With it the gateway
+    refuses calls without an API key, so that nobody gets the permissions of the gateway's certificate."""
+
+    services_tls_key_file: Path | None = None
+    """PEM file of that certificate's key."""
+
+    services_server_name: str = ""
+    """Name to expect in the services' certificates, if it is not the addresses' host."""
+
+    allowed_origins: str = ""
+    """Origins of web pages that may call the gateway from a browser, such as https://door.example, separated
+    by blanks. Pages of any other origin are refused, except the gateway's own."""
+
+    max_calls: int = pydantic.Field(256, ge=1, le=65536)
+    """Requests in flight at once; more are refused as OVERLOADED. One host has at most three requests in
+    flight for each free place, which is three quarters of all where it is alone."""
+
+    max_bytes_in_flight: int = pydantic.Field(128 * 1024 * 1024, ge=1024, le=2**40)
+    """Most bytes that the bodies of all requests may take together, as far as they have arrived; at least
+    max_request_bytes. A host with more than one request leaves bytes to others. A request beyond the limit is
+    refused as OVERLOADED. A body takes several times its size in memory while it is processed."""
+
+    max_call_seconds: float = pydantic.Field(60.0, gt=0, le=3600)
+    """Longest that a unary call without a deadline may take, that a body may take to arrive, and that a
+    client may take to read what was sent, in seconds; in a stream it is the time between two messages."""
+
+    def security(self) -> Security:
+        """The settings of the connections to the services."""
+        return Security(
+            ca_file=self.services_tls_ca_file,
+            cert_file=self.services_tls_cert_file,
+            key_file=self.services_tls_key_file,
+            server_name=self.services_server_name,
+        )
+
+    def origins(self) -> frozenset[str]:
+        """The allowed origins."""
+        return frozenset(self.allowed_origins.split())
