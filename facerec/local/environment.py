@@ -11,14 +11,19 @@ _PLAIN = (
 _REFUSED: Mapping[str, str] = {
     "ENCODER_ADDRESS": "give --encoder-address instead",
     "MATCHER_ADDRESS": "give --matcher-address instead",
+    "GATEWAY_ADDRESS": "give --gateway-address instead",
     "ENCODER_INSECURE": "give --insecure instead",
     "MATCHER_INSECURE": "give --insecure instead",
+    "GATEWAY_INSECURE": "give --insecure instead",
     "MATCHER_DATABASE_URL": "give --database-url instead, or set FACEREC_DATABASE_URL",
     "MATCHER_ENCODER_ADDRESS": "it starts an encoder of its own: unset it",
+    "GATEWAY_ENCODER_ADDRESS": "it starts an encoder of its own: unset it",
+    "GATEWAY_MATCHER_ADDRESS": "it starts a matcher of its own: unset it",
+    "GATEWAY_SERVICES_SERVER_NAME": _PLAIN,
     "MATCHER_ENCODER_SERVER_NAME": _PLAIN,
     **{
         f"{service}_TLS_{name}": _PLAIN
-        for service in ("ENCODER", "MATCHER", "MATCHER_ENCODER")
+        for service in ("ENCODER", "MATCHER", "MATCHER_ENCODER", "GATEWAY", "GATEWAY_SERVICES")
         for name in ("CERT_FILE", "KEY_FILE", "CLIENT_CA_FILE", "CA_FILE")
     },
 }
@@ -53,7 +58,7 @@ def with_settings(environment: Mapping[str, str], settings: Mapping[str, str]) -
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without settings of stack and traces, except those of the machine: for the demo."""
     kept = {name for setting in OF_THE_MACHINE for name in _variables(setting)}
-    prefixes = ("ENCODER_", "MATCHER_", "FACEREC_", "OTEL_")
+    prefixes = ("ENCODER_", "MATCHER_", "GATEWAY_", "FACEREC_", "OTEL_")
     return {
         name: value
         for name, value in environment.items()

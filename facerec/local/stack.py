@@ -1,4 +1,4 @@
-"""The local stack: starts PostgreSQL, the schema, the encoder and the matcher, in that order."""
+"""The local stack: starts PostgreSQL, the schema, the encoder, the matcher and the gateway, in that order."""
 
 import os
 import signal
@@ -24,6 +24,9 @@ READY_SECONDS = 180.0  # the very first start converts the models
 MIGRATE_SECONDS = 120.0
 HEALTH_CHECK_SECONDS = 1.0
 GRACE_SECONDS = 4.0  # less than STOP_SECONDS, after which a service is killed
+MODULES = {"gateway": "facerec.gateway"}
+Ready = Callable[[Address, Address, Address | None], None]
+"""Is called with the addresses of the encoder, the matcher and the gateway, if there is one."""
 ENCODER, MATCHER = "facerec.encoder.v1.EncoderService", "facerec.matcher.v1.MatcherService"
 
 
@@ -31,24 +34,24 @@ ENCODER, MATCHER = "facerec.encoder.v1.EncoderService", "facerec.matcher.v1.Matc
 class StackOptions:
     """Where the stack keeps its data and listens; an empty `database_url` means the embedded PostgreSQL.
 
-    `standbys` is the number of its standbys, which the matcher reads from.
+    An empty `gateway_address` means no gateway. `standbys` is the number of PostgreSQL's standbys, which the
+    matcher reads from.
     """
 
     data_dir: Path
     encoder_address: str
     matcher_address: str
+    gateway_address: str = ""
     database_url: str = ""
     insecure: bool = False
     standbys: int = 0
 
 
-def run(
-    options: StackOptions, *, ready: Callable[[Address, Address], None], say: Callable[[str], None]
-) -> None:
+def run(options: StackOptions, *, ready: Ready, say: Callable[[str], None]) -> None:
     """Run the stack until SIGINT, SIGTERM or SIGHUP; returns when all of it has stopped.
 
-    `ready` is called with the encoder's and the matcher's address once both are SERVING, `say` with each
-    message for a person. Raises StartError, with nothing left running.
+    `ready` is called with the addresses once both services are SERVING, `say` with each message for a
+    person. Raises StartError, with nothing left running.
     """
     with Termination() as termination, ExitStack() as cleanup:
         try:
@@ -76,6 +79,11 @@ class Stack:
         self._matcher_address = ports.check(
             options.matcher_address, insecure=insecure, option="--matcher-address"
         )
+        self._gateway_address = (
+            ports.check(options.gateway_address, insecure=insecure, option="--gateway-address")
+            if options.gateway_address
+            else None
+        )
         self._folder = DataFolder.claim(options.data_dir)
         cleanup.callback(self._folder.release)
         remove_copies(self._folder.path)  # of a stack that was killed
@@ -88,19 +96,24 @@ class Stack:
         cleanup.callback(lambda: stop_together(self._services))
         self._supervisor = Supervisor(say)
 
-    def run(self, ready: Callable[[Address, Address], None]) -> None:
+    def run(self, ready: Ready) -> None:
         """Start all processes, call `ready`, and keep them running."""
         self._serve("encoder", self._encoder_address, {})
         owning_url, serving_url = self._prepare_database()
         settings = {"DATABASE_URL": serving_url}
         if self._options.standbys:
             settings["READ_DATABASE_URLS"] = " ".join(self._start_standbys())
-        settings["ENCODER_ADDRESS"] = str(ports.from_here(self._encoder_address))
+        encoder_address = str(ports.from_here(self._encoder_address))
+        settings["ENCODER_ADDRESS"] = encoder_address
         self._serve("matcher", self._matcher_address, settings)
+        if self._gateway_address:
+            settings = {"ENCODER_ADDRESS": encoder_address}
+            settings["MATCHER_ADDRESS"] = str(ports.from_here(self._matcher_address))
+            self._serve("gateway", self._gateway_address, settings)
         self._wait_until_serving()
         settings = {"DATABASE_URL": owning_url, "MAINTAIN_ONCE": "false"}  # the supervisor restarts what ends
         self._supervise(self._command("matcher", "maintain", settings))
-        ready(self._encoder_address, self._matcher_address)
+        ready(self._encoder_address, self._matcher_address, self._gateway_address)
         while True:
             self._supervisor.tick(IDLE_TICK_SECONDS)
 
@@ -144,7 +157,7 @@ class Stack:
         name = service if command == "serve" else f"{service}-{command}"
         return Command(
             name=name,
-            argv=(sys.executable, "-P", "-m", f"{service}_service", command),
+            argv=(sys.executable, "-P", "-m", MODULES.get(service, f"{service}_service"), command),
             env=environment.with_settings(
                 os.environ, {f"{service.upper()}_{key}": value for key, value in settings.items()}
             ),
@@ -179,3 +192,5 @@ class Stack:
                         f"the {name} was not ready after {READY_SECONDS:.0f} s: "
                         f"see {self._folder.logs / f'{name}.log'}"
                     )
+        while self._gateway_address and not ports.answers(ports.from_here(self._gateway_address)):
+            self._supervisor.tick()

@@ -14,7 +14,7 @@ from pathlib import Path
 from facerec.cli.terminal.errors import Problem
 from facerec.local import environment
 
-READY = re.compile(r"ready: encoder (\S+), matcher ([^\s;]+)")
+READY = re.compile(r"ready: encoder (\S+), matcher ([^\s,;]+)")
 STOP_SECONDS = 20
 
 
@@ -28,7 +28,14 @@ def temporary_stack() -> Iterator[tuple[str, str]]:
     folder = Path(tempfile.mkdtemp(prefix="facerec-"))
     folder.chmod(0o755)  # for root, PostgreSQL runs as another user, who needs access
     command = [sys.executable, "-m", "facerec", "up", "--data", str(folder / "data")]
-    command += ["--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0"]
+    command += [
+        "--encoder-address",
+        "127.0.0.1:0",
+        "--matcher-address",
+        "127.0.0.1:0",
+        "--gateway-address",
+        "",
+    ]
     process = subprocess.Popen(  # noqa: S603 - all words are ours
         command, stdout=subprocess.PIPE, text=True, env=environment.without_settings(os.environ)
     )

@@ -1,4 +1,4 @@
-"""`facerec up`: both services on this machine."""
+"""`facerec up`: both services and the gateway on this machine."""
 
 import contextlib
 import shlex
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from facerec.serving.server.address import Address
 
 ENCODER_ADDRESS, MATCHER_ADDRESS = "127.0.0.1:50051", "127.0.0.1:50052"
+GATEWAY_ADDRESS = "127.0.0.1:8080"
 
 
 def up(
     data: Data = None,
     encoder_address: Annotated[str, typer.Option(help="HOST:PORT of the encoder.")] = ENCODER_ADDRESS,
     matcher_address: Annotated[str, typer.Option(help="HOST:PORT of the matcher.")] = MATCHER_ADDRESS,
+    gateway_address: Annotated[
+        str, typer.Option(help="HOST:PORT of the gateway, which speaks HTTP; '' starts none.")
+    ] = GATEWAY_ADDRESS,
     database_url: Annotated[
         str,
         typer.Option(
@@ -37,7 +41,7 @@ def up(
         ),
     ] = 0,
 ) -> None:
-    """Run both services on this machine, until Ctrl-C.
+    """Run both services and the gateway on this machine, until Ctrl-C.
 
     Data is kept in an embedded PostgreSQL.
     """
@@ -51,6 +55,7 @@ def up(
         data_dir=data or data_home(),
         encoder_address=encoder_address,
         matcher_address=matcher_address,
+        gateway_address=gateway_address,
         database_url=database_url,
         insecure=insecure,
         standbys=standbys,
@@ -62,14 +67,17 @@ def up(
         raise typer.Exit(2) from None
 
 
-def _report(encoder: "Address", matcher: "Address") -> None:
+def _report(encoder: "Address", matcher: "Address", gateway: "Address | None") -> None:
     from facerec.local import ports
 
     variables = ""
     if (str(encoder), str(matcher)) != (ENCODER_ADDRESS, MATCHER_ADDRESS):
         variables = f"FACEREC_ENCODER={ports.from_here(encoder)} FACEREC_MATCHER={ports.from_here(matcher)} "
     command = shlex.quote(sys.argv[0])
-    ready = f"ready: encoder {encoder}, matcher {matcher}; try: {variables}{command} enroll alice alice.jpg"
+    web = f", gateway http://{gateway}" if gateway else ""
+    ready = (
+        f"ready: encoder {encoder}, matcher {matcher}{web}; try: {variables}{command} enroll alice alice.jpg"
+    )
     print(printable(ready), flush=True)
 
 

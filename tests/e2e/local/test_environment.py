@@ -9,21 +9,30 @@ import pytest
 from encoder_service.settings import EncoderSettings
 from facerec.cli.local.temporary import temporary_stack
 from facerec.client import MatcherClient, Security
+from facerec.gateway.settings import GatewaySettings
 from facerec.local import environment
 from facerec.local.errors import VariableRefused
-from facerec.serving.server.settings import ServingSettings
+from facerec.serving.server.settings import ListeningSettings
 from matcher_service.settings import MatcherSettings
 from tests.e2e.access.conftest import entry
 from tests.e2e.local.conftest import Runner
 from tests.e2e.local.test_up import ANN, ANY_PORTS, end_politely, refusal, running
 
-SETTINGS: dict[str, type[ServingSettings]] = {"ENCODER_": EncoderSettings, "MATCHER_": MatcherSettings}
+SETTINGS: dict[str, type[ListeningSettings]] = {
+    "ENCODER_": EncoderSettings,
+    "MATCHER_": MatcherSettings,
+    "GATEWAY_": GatewaySettings,
+}
 REFUSED = {
     *("ENCODER_ADDRESS", "ENCODER_INSECURE", "MATCHER_ADDRESS", "MATCHER_INSECURE"),
     *("ENCODER_TLS_CERT_FILE", "ENCODER_TLS_KEY_FILE", "ENCODER_TLS_CLIENT_CA_FILE"),
     *("MATCHER_TLS_CERT_FILE", "MATCHER_TLS_KEY_FILE", "MATCHER_TLS_CLIENT_CA_FILE"),
     *("MATCHER_ENCODER_TLS_CA_FILE", "MATCHER_ENCODER_TLS_CERT_FILE", "MATCHER_ENCODER_TLS_KEY_FILE"),
     *("MATCHER_DATABASE_URL", "MATCHER_ENCODER_ADDRESS", "MATCHER_ENCODER_SERVER_NAME"),
+    *("GATEWAY_ADDRESS", "GATEWAY_INSECURE", "GATEWAY_ENCODER_ADDRESS", "GATEWAY_MATCHER_ADDRESS"),
+    *("GATEWAY_TLS_CERT_FILE", "GATEWAY_TLS_KEY_FILE", "GATEWAY_TLS_CLIENT_CA_FILE"),
+    *("GATEWAY_SERVICES_TLS_CA_FILE", "GATEWAY_SERVICES_TLS_CERT_FILE", "GATEWAY_SERVICES_TLS_KEY_FILE"),
+    "GATEWAY_SERVICES_SERVER_NAME",
 }
 
 

@@ -25,8 +25,10 @@ from tests.e2e.local.conftest import Runner
 from tests.fixtures.waiting import LIMIT_SECONDS, wait_until
 
 UP = ("-c", "import sys; from facerec.cli import main; sys.exit(main())", "up")
-ANY_PORTS = ("--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0")
-READY = re.compile(r"ready: encoder (\S+), matcher (\S+); try: \S.* enroll ")
+ANY_PORTS = tuple(
+    part for name in ("encoder", "matcher", "gateway") for part in (f"--{name}-address", "127.0.0.1:0")
+)
+READY = re.compile(r"ready: encoder (\S+), matcher (\S+), gateway http://(\S+); try: \S.* enroll ")
 ANN = Encoding(np.full(128, 0.1, np.float32), "dlib-resnet-v1/small/150x0.25")
 
 
@@ -37,6 +39,7 @@ class Up:
     process: "subprocess.Popen[str]"
     encoder: str
     matcher: str
+    gateway: str
     stderr_lines: list[str]
 
     def everything(self) -> list[psutil.Process]:
@@ -64,7 +67,7 @@ def running(runner: Runner, data_dir: Path, *options: str) -> Iterator[Up]:
         with process.stdout:
             found = READY.match(process.stdout.readline())
             assert found, stderr_lines
-            yield Up(process, found[1], found[2], stderr_lines)
+            yield Up(process, found[1], found[2], found[3], stderr_lines)
     finally:
         process.terminate()
         process.wait(LIMIT_SECONDS)

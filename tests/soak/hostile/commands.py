@@ -24,7 +24,7 @@ PEOPLE: Final = 20
 CONTROL: Final = "ONNX Runtime by itself"
 BENCHMARK: Final = "tests.benchmarks.encoder"
 
-_READY: Final = re.compile(r"ready: encoder \S+, matcher \S+;")
+_READY: Final = re.compile(r"ready: encoder \S+, matcher \S+, gateway \S+;")
 _CONTROL_CODE: Final = "import onnxruntime, sys; sys.stdin.read()"
 _BENCHMARK: Final = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "client")
 
@@ -99,7 +99,7 @@ class Commands:
         self._facerec("demo", "--out", str(self._out), "--photos", str(self._photos))
 
     def _up(self) -> None:
-        ports = ("--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0")
+        ports = [f"--{name}-address=127.0.0.1:0" for name in ("encoder", "matcher", "gateway")]
         command = ("-m", "facerec", "up", "--data", str(self.folder / "data"), *ports)
         with self._start("facerec up", *command) as process:
             assert process.stdout is not None
