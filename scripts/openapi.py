@@ -14,12 +14,15 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FieldDescriptor
+from google.rpc import code_pb2
 
 import facerec
 from facerec.gateway.methods import METHODS, Method
 from facerec.gateway.routes import ROUTES, Route
 
 PROTOS = Path(__file__).parents[1] / "protos"
+COMMON_PROTOS = Path(code_pb2.__file__).parents[2]
+"""The folder of google/api and google/rpc, which googleapis-common-protos installs."""
 SCALARS: dict[int, dict[str, Any]] = {
     FieldDescriptor.TYPE_DOUBLE: {"type": "number", "format": "double"},
     FieldDescriptor.TYPE_FLOAT: {"type": "number", "format": "float"},
@@ -63,8 +66,9 @@ def comments() -> dict[str, str]:
     """The comment before each symbol of the contract, by the symbol's full name."""
     files = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     with tempfile.NamedTemporaryFile() as out:
-        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", "--include_source_info"]
-        subprocess.run([*command, f"--descriptor_set_out={out.name}", *files], check=True)
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{COMMON_PROTOS}"]
+        options = ["--include_source_info", f"--descriptor_set_out={out.name}"]
+        subprocess.run([*command, *options, *files], check=True)
         found = descriptor_pb2.FileDescriptorSet.FromString(Path(out.name).read_bytes())
     return {name: text for file in found.file for name, text in _comments(file)}
 

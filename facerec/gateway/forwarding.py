@@ -79,7 +79,7 @@ class Forwarder:
 
     def _start(self, method: Method, request: Any, *, timeout_seconds: float | None) -> Any:
         current = exchange.current()
-        if self._services.has_certificate and "authorization" not in current.headers:
+        if self._services.has_certificate and not current.headers.get("authorization"):
             raise failures.fail(
                 FacerecError(
                     "no API key: send it as the header Authorization, Bearer KEY", reason=Reason.KEY_MISSING

@@ -1,0 +1,33 @@
+"""The benchmark of the gateway, in a short form that asserts answers and no times."""
+
+import numpy as np
+import psutil
+import pytest
+
+from facerec.client import Encoding, MatcherClient
+from facerec.contract import DEFAULT_SPACE
+from tests.benchmarks import gateway as bench
+from tests.e2e.gateway.conftest import GatewayProcess
+
+
+async def test_every_way_to_call_is_measured(
+    encoder_address: str, matcher_address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway = GatewayProcess(encoder_address, matcher_address)
+    try:
+        with MatcherClient(matcher_address) as matcher:
+            matcher.enroll(bench.PERSON, Encoding(np.full(128, 0.1, np.float32), DEFAULT_SPACE))
+        process = psutil.Process(gateway.process.pid)
+        await bench.compare(matcher_address, gateway.address, process, 0.1)
+        await bench.remember(gateway.address, process, 2)
+        with MatcherClient(matcher_address) as matcher:
+            matcher.delete_person(bench.PERSON)
+    finally:
+        gateway.stop()
+    printed = capsys.readouterr().out
+    assert [line.split("p50")[0].strip() for line in printed.splitlines()[:3]] == [
+        "gRPC",
+        "gateway, protobuf",
+        "gateway, JSON",
+    ]
+    assert "peak" in printed

@@ -1,0 +1,72 @@
+"""The curl lines of README.md and docs/http.md run as they are written."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.process import ROOT
+
+DEFAULT = "127.0.0.1:8080"
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+
+
+def blocks(page: str) -> list[str]:
+    """The blocks of a page's shell that call the gateway."""
+    found = re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    return [block for block in found if "curl" in block and DEFAULT in block]
+
+
+def answers(block: str, gateway: str, folder: Path, photos: Path) -> list[Any]:
+    """What each call of a block answered."""
+    (folder / ".cache").mkdir(exist_ok=True)
+    if not (folder / ".cache" / "samples").exists():
+        (folder / ".cache" / "samples").symlink_to(photos)
+    script = "A=.cache/samples/obama.jpg B=.cache/samples/obama2.jpg\n" + block.replace(DEFAULT, gateway)
+    script = re.sub(r"\bcurl ", "curl -sS --fail-with-body ", script)
+    done = subprocess.run(
+        ["/bin/sh", "-eu", "-c", script], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done
+    decoder, text, found = json.JSONDecoder(), done.stdout.strip(), []
+    while text:
+        answer, end = decoder.raw_decode(text)
+        found.append(answer)
+        text = text[end:].strip()
+    return found
+
+
+@needs_curl
+def test_the_readme_enrolls_verifies_and_identifies(
+    gateway: str, tmp_path: Path, sample_photos: Path
+) -> None:
+    [block] = blocks("README.md")
+    enrolled, verified, identified = answers(block, gateway, tmp_path, sample_photos)
+    assert len(enrolled["faces"]) == 1
+    assert verified["match"] is True
+    assert identified["faces"][0]["candidates"][0]["personId"] == "obama"
+
+
+@needs_curl
+def test_the_guide_s_examples_run(gateway: str, tmp_path: Path, sample_photos: Path) -> None:
+    forms, in_base64, connect = blocks("docs/http.md")
+    enrolled, verified, identified, compared, encoded, detected, listed, person, erased = answers(
+        forms, gateway, tmp_path, sample_photos
+    )
+    assert len(enrolled["faces"]) == 2
+    assert verified["match"] is compared["match"] is True
+    assert len(identified["faces"][0]["candidates"]) == len(encoded["faces"]) == len(detected["faces"]) == 1
+    assert "obama" in [each["personId"] for each in listed["persons"]]
+    assert person["person"]["displayName"] == "Barack"
+    assert erased["personsDeleted"] == "1"
+    enroll = f"curl -F image=@$A -F person_id=obama http://{DEFAULT}/v1/enroll"
+    answers(enroll, gateway, tmp_path, sample_photos)
+    [claimed] = answers(in_base64, gateway, tmp_path, sample_photos)
+    assert claimed["match"] is True
+    [persons] = answers(connect, gateway, tmp_path, sample_photos)
+    assert persons["persons"]
+    answers(f"curl -X DELETE http://{DEFAULT}/v1/persons/obama", gateway, tmp_path, sample_photos)
