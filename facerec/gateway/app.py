@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Coroutine
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -134,7 +135,8 @@ class Gateway:
             request = await self._short_request(route, found, scope, body)
             data = request.SerializeToString()
             del request
-            answered = await self._forwarder.unary(route.method, data, _timeout_seconds(current))
+            calling = self._forwarder.unary(route.method, data, _timeout_seconds(current))
+            answered = await _unless_gone(receive, calling)
             text = to_json(Answer(answered, route.method.response))
         except failures.Failed as failed:
             await answer.fail(failed)
@@ -176,6 +178,25 @@ class Gateway:
             await answer.text(405, code_pb2.UNIMPLEMENTED, f"this path takes {allowed}", more)
         else:
             await answer.text(404, code_pb2.UNIMPLEMENTED, "there is no such path; /openapi.json lists them")
+
+
+async def _unless_gone(receive: Receive, calling: Coroutine[Any, Any, bytes]) -> bytes:
+    """The result of a call, which is cancelled when the client hangs up. Raises ConnectionResetError then."""
+    task, gone = asyncio.create_task(calling), asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ConnectionResetError
+        return task.result()
+    finally:
+        for each in (task, gone):
+            each.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _head_bytes(scope: Scope) -> int:

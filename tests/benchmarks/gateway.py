@@ -42,6 +42,14 @@ class Http:
         self._host, _, self._port = address.rpartition(":")
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
+    async def __aenter__(self) -> "Http":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for _, writer in self._idle:
+            writer.close()
+            await writer.wait_closed()
+
     async def post(self, path: str, kind: str, body: bytes) -> bytes:
         """Send a request and return the answer's body."""
         reader, writer = (
@@ -88,9 +96,9 @@ def claim() -> pb.VerifyRequest:
 @contextlib.asynccontextmanager
 async def calls(matcher: str, gateway: str) -> AsyncIterator[dict[str, Call]]:
     """The calls that are compared, by name."""
-    request, http = claim(), Http(gateway)
+    request = claim()
     binary, text = request.SerializeToString(), MessageToJson(request).encode()
-    async with grpc.aio.insecure_channel(matcher) as channel:
+    async with grpc.aio.insecure_channel(matcher) as channel, Http(gateway) as http:
         stub = matcher_pb2_grpc.MatcherServiceStub(channel)
 
         async def direct() -> None:
@@ -138,17 +146,18 @@ def photo() -> bytes:
 
 async def remember(gateway: str, process: psutil.Process, requests: int) -> None:
     """Print the gateway's memory while photos of 12 megapixels pass through it."""
-    http, data = Http(gateway), photo()
+    data = photo()
     boundary = "7f3a"
     part = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
     body = part.encode() + data + f"\r\n--{boundary}--\r\n".encode()
     before, peak = process.memory_info().rss, 0
-    for number in range(requests):
-        await http.post("/v1/detect", f"multipart/form-data; boundary={boundary}", body)
-        peak = max(peak, process.memory_info().rss)
-        if number + 1 in (1, 10, requests // 2, requests):
+    async with Http(gateway) as http:
+        for number in range(1, requests + 1):
+            await http.post("/v1/detect", f"multipart/form-data; boundary={boundary}", body)
             now = process.memory_info().rss
-            print(f"after {number + 1:4} photos of {len(data):,} bytes: {now / 1e6:.0f} MB", flush=True)
+            peak = max(peak, now)
+            if number in (1, 10, requests // 2, requests):
+                print(f"after {number:4} photos of {len(data):,} bytes: {now / 1e6:.0f} MB", flush=True)
     print(f"before {before / 1e6:.0f} MB, peak {peak / 1e6:.0f} MB", flush=True)
 
 
