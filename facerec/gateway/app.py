@@ -31,6 +31,7 @@ from facerec.serving.observability.metrics import CALLS
 _JSON: Final = b"application/json"
 _CODES: Final = {499: "CANCELLED", 404: "UNIMPLEMENTED", 405: "UNIMPLEMENTED", 429: "RESOURCE_EXHAUSTED"}
 _GRPC: Final = "application/grpc"
+PIECE_BYTES: Final = 64 * 1024
 log = structlog.get_logger(__name__)
 
 
@@ -230,6 +231,14 @@ class _Answer:
             event["headers"] = [*event["headers"], *self._headers()]
             if event["status"] >= 400 and self._current.code == "OK":
                 self._current.code = _CODES.get(event["status"], "INVALID_ARGUMENT")
+        body, at = event.get("body", b""), 0
+        while len(body) - at > PIECE_BYTES:  # uvicorn waits for a slow client before it sends, not after
+            piece = body[at : at + PIECE_BYTES]
+            await self._send_in_time({"type": event["type"], "body": piece, "more_body": True})
+            at += PIECE_BYTES
+        await self._send_in_time({**event, "body": body[at:]} if at else event)
+
+    async def _send_in_time(self, event: Event) -> None:
         try:
             async with asyncio.timeout(self._max_seconds):
                 await self._send(event)

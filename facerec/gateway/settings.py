@@ -53,8 +53,8 @@ class GatewaySettings(ListeningSettings):
     refused as OVERLOADED. A body takes several times its size in memory while it is processed."""
 
     max_call_seconds: float = pydantic.Field(60.0, gt=0, le=3600)
-    """Longest that a unary call without a deadline may take, that a body may take to arrive, and that a
-    client may take to read what was sent, in seconds; in a stream it is the time between two messages."""
+    """Longest that a unary call without a deadline may take, and that a body may take to arrive, in seconds;
+    in a stream it is the time between two messages. A client may take as long to read 64 KiB of an answer."""
 
     def security(self) -> Security:
         """The settings of the connections to the services."""

@@ -18,7 +18,7 @@ async def test_every_way_to_call_is_measured(
         with MatcherClient(matcher_address) as matcher:
             matcher.enroll(bench.PERSON, Encoding(np.full(128, 0.1, np.float32), DEFAULT_SPACE))
         process = psutil.Process(gateway.process.pid)
-        await bench.compare(matcher_address, gateway.address, process, 0.1)
+        await bench.compare(matcher_address, gateway.address, process, 0.02)
         await bench.remember(gateway.address, process, 2)
         with MatcherClient(matcher_address) as matcher:
             matcher.delete_person(bench.PERSON)

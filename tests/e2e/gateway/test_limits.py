@@ -148,11 +148,11 @@ def test_a_form_of_too_many_parts_or_a_large_field_is_refused(limited: GatewayPr
 
 
 def test_json_of_too_many_values_is_refused(limited: GatewayProcess) -> None:
-    body = b'{"probe":{"encoding":{"values":[' + b"1," * 310_000 + b"1]}}}"
+    body = b'{"probe":{"encoding":{"values":[' + b"1," * 110_000 + b"1]}}}"
     for path in ("/v1/verify", VERIFY):
         answer = http.send(limited.address, "POST", path, body, http.JSON)
         assert (answer.status, answer.reason) == (400, "OPTION_INVALID")
-        assert "more than 300,000 values" in answer.json["message"]
+        assert "more than 100,000 values" in answer.json["message"]
 
 
 @pytest.mark.parametrize(
