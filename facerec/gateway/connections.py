@@ -14,7 +14,7 @@ from facerec.serving.fairness.evicting_set import FairEvictingSet
 MAX_HEAD_BYTES: Final = 32 * 1024
 HEAD_SECONDS: Final = 10.0
 """How long a client may take to send the head of a request, on a connection that is new or was answered."""
-MAX_WITHOUT_REQUEST: Final = 1024
+MAX_WITHOUT_REQUEST: Final = 512  # half of the files that a process may usually open
 
 
 class Connection(H11Protocol):

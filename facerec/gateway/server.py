@@ -88,6 +88,7 @@ class GatewayServer:
                 try:
                     yield
                 finally:
+                    self._services.announce_end()
                     await asyncio.sleep(self._settings.drain_seconds)
                     server.should_exit = True
                     await serving

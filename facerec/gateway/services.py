@@ -68,6 +68,7 @@ class Services:
         }
         self._security, self._max_message_bytes = security, max_message_bytes
         self._states = dict.fromkeys(SERVICES, False)
+        self._is_ending = False
         self._check(insecure)
 
     def _check(self, insecure: bool) -> None:
@@ -90,8 +91,12 @@ class Services:
         return self._security.cert_file is not None
 
     def states(self) -> dict[str, bool]:
-        """Whether each service is SERVING, by its full name."""
-        return dict(self._states)
+        """Whether calls to each service should be sent here, by its full name: it is SERVING."""
+        return {name: serving and not self._is_ending for name, serving in self._states.items()}
+
+    def announce_end(self) -> None:
+        """Report no service as ready from now on, so that balancers send their calls elsewhere."""
+        self._is_ending = True
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

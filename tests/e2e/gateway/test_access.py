@@ -27,6 +27,11 @@ def bearer(key: str) -> dict[str, str]:
 
 
 @pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(trustme.CA(), tmp_path)
+
+
+@pytest.fixture
 def keys(tmp_path: Path) -> Path:
     """`admin`, and `door` that may verify, twice."""
     limits = "encodings = true\nprobes_per_second = 0.001\nburst = 2"
@@ -72,9 +77,12 @@ async def _in_thread(check: Callable[[], None]) -> None:
 
 
 async def test_behind_certificates_only_keys_count_and_a_new_certificate_is_used(
-    start_matcher: StartMatcher, database_url: str, tmp_path: Path, start_gateway: StartGateway
+    start_matcher: StartMatcher,
+    database_url: str,
+    tmp_path: Path,
+    authority: Authority,
+    start_gateway: StartGateway,
 ) -> None:
-    authority = Authority(trustme.CA(), tmp_path)
     cert, key = authority.issue("server", "localhost")
     own_cert, own_key = authority.issue("gateway", "gateway.internal")
     keys = tmp_path / "keys.toml"
@@ -118,6 +126,21 @@ def _check_tls(gateway: ServiceProcess, address: str, authority: Authority) -> N
     gateway.event("certificates_reloaded")
 
 
+def test_a_gateway_that_requires_client_certificates_takes_no_connection_without_one(
+    authority: Authority, start_gateway: StartGateway
+) -> None:
+    cert, key = authority.issue("server", "localhost")
+    ca_file = str(authority.ca_file)
+    tls = ("--tls-cert-file", str(cert), "--tls-key-file", str(key), "--tls-client-ca-file", ca_file)
+    gateway = start_gateway(NOWHERE, NOWHERE, *tls)
+    address = f"localhost:{gateway.address.rpartition(':')[2]}"
+    context = ssl.create_default_context(cafile=ca_file)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        http.send(address, "GET", "/health", context=context)
+    context.load_cert_chain(*authority.issue("door", "door.example"))
+    assert http.send(address, "GET", "/health", context=context).status == 200
+
+
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
@@ -137,3 +160,13 @@ def test_settings_that_are_unsafe_or_invalid_are_refused(
     assert main(["check-config", *flags]) == 2
     assert problem in capsys.readouterr().err
     assert main(["check-config"]) == 0
+
+
+def test_the_command_shows_the_gateway_s_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    from facerec.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["gateway", "--help"])
+    assert ended.value.code == 0
+    assert "--allowed-origins" in capsys.readouterr().out
+    assert main(["gateway", "--address", "nowhere"]) == 2

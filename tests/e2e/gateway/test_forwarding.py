@@ -9,6 +9,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from facerec.client.channel import COLLECTION_SERVICE, ENCODER_SERVICE, MATCHER_SERVICE
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from tests.e2e.gateway import http
@@ -141,8 +142,12 @@ async def test_a_gateway_that_is_stopped_answers_the_calls_in_flight(
     matcher, gateway = waiting
     calls = [calling(gateway, path) for path in PATHS]
     await until(lambda: len(matcher.calls) == 2)
+    found = (await asyncio.to_thread(http.send, gateway.address, "GET", "/ready")).json["services"]
+    assert found == {ENCODER_SERVICE: False, MATCHER_SERVICE: True, COLLECTION_SERVICE: True}
     gateway.process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(gateway.event, "stopping")
+    admin = gateway.event("listening")["admin"]
+    assert (await asyncio.to_thread(http.send, admin, "GET", "/readyz")).status == 503
     matcher.answer.set()
     assert [answer.status for answer in await asyncio.gather(*calls)] == [200, 200]
     assert await asyncio.to_thread(gateway.process.wait) == 0
