@@ -8,11 +8,12 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import structlog
-from google.rpc import code_pb2, status_pb2
+from google.rpc import code_pb2
 
 from facerec.errors import FacerecError
 from facerec.gateway import admission, exchange, failures, routes, short_requests
-from facerec.gateway.admission import Application, BodyReader, CallLimit, Event, Receive, Scope, Send
+from facerec.gateway.admission import Application, BodyReader, CallLimit, Receive, Scope, Send
+from facerec.gateway.answers import AnswerSender
 from facerec.gateway.connect import ConnectApplication
 from facerec.gateway.connections import MAX_HEAD_BYTES
 from facerec.gateway.exchange import Exchange
@@ -20,7 +21,7 @@ from facerec.gateway.forwarding import Forwarder
 from facerec.gateway.messages import Answer, to_json
 from facerec.gateway.methods import METHODS
 from facerec.gateway.openapi import document
-from facerec.gateway.origins import Headers, Origins
+from facerec.gateway.origins import Origins
 from facerec.gateway.services import Services
 from facerec.gateway.settings import GatewaySettings
 from facerec.serving.fairness.byte_budget import FairByteBudget
@@ -28,10 +29,7 @@ from facerec.serving.middleware import status
 from facerec.serving.observability.access_log import AccessLog
 from facerec.serving.observability.metrics import CALLS
 
-_JSON: Final = b"application/json"
-_CODES: Final = {499: "CANCELLED", 404: "UNIMPLEMENTED", 405: "UNIMPLEMENTED", 429: "RESOURCE_EXHAUSTED"}
 _GRPC: Final = "application/grpc"
-PIECE_BYTES: Final = 64 * 1024
 log = structlog.get_logger(__name__)
 
 
@@ -44,16 +42,17 @@ class Gateway:
         self._services = services
         self._limit = CallLimit(settings.max_calls)
         self._budget = FairByteBudget(settings.max_bytes_in_flight, settings.max_request_bytes)
+        self._answers = FairByteBudget(max(settings.max_bytes_in_flight // 2, settings.max_request_bytes))
         self._origins = Origins(settings.origins(), loopback=loopback)
         self._forwarder = Forwarder(services, settings.max_call_seconds)
         self._connect: Application = ConnectApplication(self._forwarder, settings.max_request_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        current = Exchange(scope["headers"], scope["client"], self._budget)
+        current = Exchange(scope["headers"], scope["client"], self._budget, self._answers)
         exchange.begin(current)
         cors = self._origins.headers(current.headers)
-        answer = _Answer(send, current, cors, self._settings.max_call_seconds, scope.get("abort"))
+        answer = AnswerSender(send, current, cors, self._settings.max_call_seconds, scope.get("abort"))
         began = time.perf_counter()
         try:
             with self._limit.held(current.host) as current.is_admitted:
@@ -68,6 +67,7 @@ class Gateway:
                 await answer.fail(failed)
         finally:
             current.reservation.release()
+            current.answer_reservation.release()
             self._count(current, time.perf_counter() - began)
 
     def _count(self, current: Exchange, seconds: float) -> None:
@@ -80,7 +80,7 @@ class Gateway:
         if log_calls == "all" or (log_calls == "failed" and current.code != "OK"):
             self.access_log.add(method.name, current.code, seconds, current.call)
 
-    async def _admit(self, scope: Scope, receive: Receive, answer: "_Answer", current: Exchange) -> None:
+    async def _admit(self, scope: Scope, receive: Receive, answer: AnswerSender, current: Exchange) -> None:
         if _head_bytes(scope) > MAX_HEAD_BYTES:
             await answer.text(
                 431, code_pb2.INVALID_ARGUMENT, f"the head has more than {MAX_HEAD_BYTES:,} bytes"
@@ -96,7 +96,7 @@ class Gateway:
         else:
             await self._answer_other(scope, answer)
 
-    async def _call(self, scope: Scope, receive: Receive, answer: "_Answer", current: Exchange) -> None:
+    async def _call(self, scope: Scope, receive: Receive, answer: AnswerSender, current: Exchange) -> None:
         """Answer a call in the protocol of Connect or of gRPC-Web."""
         current.method = METHODS[scope["path"]]
         kind = current.headers.get("content-type", "").partition(";")[0].strip()
@@ -122,7 +122,9 @@ class Gateway:
             refusal=admission.refusal(current, max_bytes),
         )
 
-    async def _call_short(self, scope: Scope, receive: Receive, answer: "_Answer", current: Exchange) -> None:
+    async def _call_short(
+        self, scope: Scope, receive: Receive, answer: AnswerSender, current: Exchange
+    ) -> None:
         """Answer a call of a short path, in JSON."""
         # Not the decoded path: a person's id may have an encoded slash.
         route, found = routes.find(scope["method"], scope["raw_path"].decode("ascii"))
@@ -157,7 +159,7 @@ class Gateway:
             case _:
                 raise failures.option_invalid("send multipart/form-data or application/json", "content-type")
 
-    async def _answer_other(self, scope: Scope, answer: "_Answer") -> None:
+    async def _answer_other(self, scope: Scope, answer: AnswerSender) -> None:
         match scope["method"], scope["path"]:
             case "GET", "/health":
                 await answer.send_all(200, b'{"status":"ok"}')
@@ -172,7 +174,7 @@ class Gateway:
                 verbs += ["GET"] if path in ("/health", "/ready", "/openapi.json") else []
                 await self._refuse_path(answer, verbs)
 
-    async def _refuse_path(self, answer: "_Answer", verbs: list[str]) -> None:
+    async def _refuse_path(self, answer: AnswerSender, verbs: list[str]) -> None:
         if verbs:
             allowed = ", ".join(verbs)
             more = [(b"allow", allowed.encode())]
@@ -211,65 +213,3 @@ def _timeout_seconds(current: Exchange) -> float | None:
         return current.timeout_seconds()
     except FacerecError as error:
         raise failures.fail(error) from None
-
-
-class _Answer:
-    """The `send` of a request: adds headers, and ends the connection of a client that reads too slowly."""
-
-    def __init__(self, send: Send, current: Exchange, cors: Headers, max_seconds: float, abort: Any) -> None:
-        self._send = send
-        self._current = current
-        self._cors = cors
-        self._max_seconds = max_seconds
-        self._abort = abort
-        self.has_started = False
-
-    async def __call__(self, event: Event) -> None:
-        """Send an event of ASGI. Raises ConnectionResetError if the client takes too long to read."""
-        if event["type"] == "http.response.start":
-            self.has_started = True
-            event["headers"] = [*event["headers"], *self._headers()]
-            if event["status"] >= 400 and self._current.code == "OK":
-                self._current.code = _CODES.get(event["status"], "INVALID_ARGUMENT")
-        body, at = event.get("body", b""), 0
-        while len(body) - at > PIECE_BYTES:  # uvicorn waits for a slow client before it sends, not after
-            piece = body[at : at + PIECE_BYTES]
-            await self._send_in_time({"type": event["type"], "body": piece, "more_body": True})
-            at += PIECE_BYTES
-        await self._send_in_time({**event, "body": body[at:]} if at else event)
-
-    async def _send_in_time(self, event: Event) -> None:
-        try:
-            async with asyncio.timeout(self._max_seconds):
-                await self._send(event)
-        except TimeoutError:
-            if self._abort:
-                self._abort()
-            raise ConnectionResetError from None
-
-    def _headers(self) -> Headers:
-        found = [
-            (b"x-request-id", self._current.call.request_id.encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-            *self._cors,
-        ]
-        if self._current.retry_after_seconds is not None:
-            found.append((b"retry-after", failures.retry_after(self._current.retry_after_seconds)))
-        return found
-
-    async def send_all(self, http_status: int, body: bytes, more: Headers | None = None) -> None:
-        """Send a whole answer of JSON."""
-        headers = [(b"content-type", _JSON), (b"content-length", str(len(body)).encode()), *(more or [])]
-        await self({"type": "http.response.start", "status": http_status, "headers": headers})
-        await self({"type": "http.response.body", "body": body, "more_body": False})
-
-    async def fail(self, failed: failures.Failed) -> None:
-        """Send an error, with the HTTP status of its code."""
-        http_status = failures.HTTP_STATUSES.get(failed.status.code, 500)
-        await self.send_all(http_status, failures.to_json(failed.status))
-
-    async def text(self, http_status: int, code: int, message: str, more: Headers | None = None) -> None:
-        """Send an error that is about HTTP itself."""
-        body = failures.to_json(status_pb2.Status(code=code, message=message))
-        await self.send_all(http_status, body, more)

@@ -21,13 +21,18 @@ class Exchange:
         host: The client's address without the port, by which clients share the limits.
         is_admitted: Whether there was a place for it; else it is refused.
         reservation: The bytes of the body that the gateway holds.
+        answer_reservation: The bytes of the answer, or of a stream's last one, that it holds.
         code: The name of the gRPC status code that it ended with.
         method: The method called; None if it is none of the contract.
         retry_after_seconds: What the answer's Retry-After says; None for no such header.
     """
 
     def __init__(
-        self, headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | None, budget: FairByteBudget
+        self,
+        headers: Iterable[tuple[bytes, bytes]],
+        client: tuple[str, int] | None,
+        budget: FairByteBudget,
+        answers: FairByteBudget,
     ) -> None:
         self.headers: dict[str, str] = {}
         for name, value in headers:
@@ -38,6 +43,7 @@ class Exchange:
         self.call = call.begin(self.headers.items(), lambda: peer)
         self.host = self.call.host
         self.reservation = Reservation(budget, self.host)
+        self.answer_reservation = Reservation(answers, self.host)
         self.is_admitted = False
         self.code = "OK"
         self.method: Method | None = None

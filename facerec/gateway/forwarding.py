@@ -33,14 +33,14 @@ class Forwarder:
         """Call a unary method with the bytes of a request; returns those of the answer."""
         with _failing(method):
             seconds = timeout_seconds or self._max_call_seconds
-            return bytes(await self._start(method, data, timeout_seconds=seconds))
+            return _held(await self._start(method, data, timeout_seconds=seconds))
 
     async def collect(
         self, method: Method, requests: AsyncIterator[Request], timeout_seconds: float | None
     ) -> bytes:
         """Call a method that takes a stream of requests; returns the bytes of its answer."""
         async with self._sending(method, requests, timeout_seconds) as started:
-            return bytes(await started)
+            return _held(await started)
 
     async def stream(
         self, method: Method, data: bytes, timeout_seconds: float | None
@@ -50,7 +50,7 @@ class Forwarder:
             started = self._start(method, data, timeout_seconds=timeout_seconds)
             try:
                 async for answer in started:
-                    yield bytes(answer)
+                    yield _held(answer)
             finally:
                 started.cancel()
 
@@ -60,7 +60,7 @@ class Forwarder:
         """Call a method with streams in both directions; yields the bytes of each answer."""
         async with self._sending(method, requests, timeout_seconds) as started:
             async for answer in started:
-                yield bytes(answer)
+                yield _held(answer)
 
     @contextlib.asynccontextmanager
     async def _sending(
@@ -86,6 +86,12 @@ class Forwarder:
                 )
             )
         return self._services.method(method)(request, metadata=current.metadata(), timeout=timeout_seconds)
+
+
+def _held(answer: bytes) -> bytes:
+    """The answer, whose bytes count until it is sent. Raises FacerecError OVERLOADED."""
+    exchange.current().answer_reservation.take(len(answer))
+    return answer
 
 
 class _Source:

@@ -50,7 +50,8 @@ class GatewaySettings(ListeningSettings):
     max_bytes_in_flight: int = pydantic.Field(128 * 1024 * 1024, ge=1024, le=2**40)
     """Most bytes that the bodies of all requests may take together, as far as they have arrived; at least
     max_request_bytes. A host with more than one request leaves bytes to others. A request beyond the limit is
-    refused as OVERLOADED. A body takes several times its size in memory while it is processed."""
+    refused as OVERLOADED. A body takes several times its size in memory while it is processed. Answers that
+    clients have not read yet share half as many bytes."""
 
     max_call_seconds: float = pydantic.Field(60.0, gt=0, le=3600)
     """Longest that a unary call without a deadline may take, and that a body may take to arrive, in seconds;

@@ -170,3 +170,16 @@ async def test_a_client_that_does_not_read_its_answer_is_disconnected(
             size += len(part)
     assert size < ANSWER_BYTES
     writer.close()
+
+
+async def test_answers_that_nobody_reads_leave_no_room_for_more(
+    waiting: tuple[Waiting, GatewayProcess],
+) -> None:
+    _, gateway = waiting
+    host, _, port = gateway.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, port, limit=1024)
+    writer.write(f"GET /v1/persons HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert await reader.read(1) == b"H"
+    refused = await asyncio.to_thread(http.send, gateway.address, "GET", "/v1/persons")
+    assert (refused.status, refused.reason) == (429, "OVERLOADED")
+    writer.close()

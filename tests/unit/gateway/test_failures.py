@@ -16,7 +16,7 @@ from facerec.serving.middleware import status
 
 @pytest.mark.parametrize("reason", Reason)
 def test_a_reason_has_the_status_and_the_body_of_connect(reason: Reason) -> None:
-    exchange.begin(Exchange([], ("127.0.0.1", 1), FairByteBudget(1)))
+    exchange.begin(Exchange([], ("127.0.0.1", 1), FairByteBudget(1), FairByteBudget(1)))
     error = FacerecError("why", reason=reason, field="probe.image", retry_after_seconds=1.5)
     failed = failures.fail(error)
     expected = ConnectWireError.from_exception(failed)

@@ -35,7 +35,7 @@ JSON = st.recursive(
 
 def begin() -> None:
     """Hypothesis runs examples in the test's own context."""
-    exchange.begin(Exchange([], None, FairByteBudget(1)))
+    exchange.begin(Exchange([], None, FairByteBudget(1), FairByteBudget(1)))
 
 
 @given(

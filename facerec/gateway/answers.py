@@ -1,0 +1,77 @@
+"""Sends answers, with the headers that all have, and no longer than their clients read them."""
+
+import asyncio
+from typing import Any, Final
+
+from google.rpc import status_pb2
+
+from facerec.gateway import failures
+from facerec.gateway.admission import Event, Send
+from facerec.gateway.exchange import Exchange
+from facerec.gateway.origins import Headers
+
+PIECE_BYTES: Final = 64 * 1024
+_JSON: Final = b"application/json"
+_CODES: Final = {499: "CANCELLED", 404: "UNIMPLEMENTED", 405: "UNIMPLEMENTED", 429: "RESOURCE_EXHAUSTED"}
+
+
+class AnswerSender:
+    """The `send` of a request: adds headers, and ends the connection of a client that reads too slowly."""
+
+    def __init__(self, send: Send, current: Exchange, cors: Headers, max_seconds: float, abort: Any) -> None:
+        self._send = send
+        self._current = current
+        self._cors = cors
+        self._max_seconds = max_seconds
+        self._abort = abort
+        self.has_started = False
+
+    async def __call__(self, event: Event) -> None:
+        """Send an event of ASGI. Raises ConnectionResetError if the client takes too long to read."""
+        if event["type"] == "http.response.start":
+            self.has_started = True
+            event["headers"] = [*event["headers"], *self._headers()]
+            if event["status"] >= 400 and self._current.code == "OK":
+                self._current.code = _CODES.get(event["status"], "INVALID_ARGUMENT")
+        body, at = event.get("body", b""), 0
+        while len(body) - at > PIECE_BYTES:  # uvicorn waits for a slow client before it sends, not after
+            piece = body[at : at + PIECE_BYTES]
+            await self._send_in_time({"type": event["type"], "body": piece, "more_body": True})
+            at += PIECE_BYTES
+        await self._send_in_time({**event, "body": body[at:]} if at else event)
+
+    async def _send_in_time(self, event: Event) -> None:
+        try:
+            async with asyncio.timeout(self._max_seconds):
+                await self._send(event)
+        except TimeoutError:
+            if self._abort:
+                self._abort()
+            raise ConnectionResetError from None
+
+    def _headers(self) -> Headers:
+        found = [
+            (b"x-request-id", self._current.call.request_id.encode()),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            *self._cors,
+        ]
+        if self._current.retry_after_seconds is not None:
+            found.append((b"retry-after", failures.retry_after(self._current.retry_after_seconds)))
+        return found
+
+    async def send_all(self, http_status: int, body: bytes, more: Headers | None = None) -> None:
+        """Send a whole answer of JSON."""
+        headers = [(b"content-type", _JSON), (b"content-length", str(len(body)).encode()), *(more or [])]
+        await self({"type": "http.response.start", "status": http_status, "headers": headers})
+        await self({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def fail(self, failed: failures.Failed) -> None:
+        """Send an error, with the HTTP status of its code."""
+        http_status = failures.HTTP_STATUSES.get(failed.status.code, 500)
+        await self.send_all(http_status, failures.to_json(failed.status))
+
+    async def text(self, http_status: int, code: int, message: str, more: Headers | None = None) -> None:
+        """Send an error that is about HTTP itself."""
+        body = failures.to_json(status_pb2.Status(code=code, message=message))
+        await self.send_all(http_status, body, more)
