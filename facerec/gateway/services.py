@@ -26,6 +26,8 @@ from facerec.serving.observability.metrics import SERVING
 from facerec.serving.server.errors import SettingsInvalid
 
 SERVICES: Final = (ENCODER_SERVICE, MATCHER_SERVICE, COLLECTION_SERVICE)
+CLOSE_SECONDS: Final = 60.0
+"""How long calls in flight may take on channels whose certificates were replaced."""
 log = structlog.get_logger(__name__)
 
 
@@ -48,8 +50,9 @@ class _Channels:
 class Services:
     """Both services, at addresses of the form that clients take.
 
-    Channels are replaced when certificate files change. Raises SettingsInvalid where an address or a file
-    cannot be used, and where plain text would leave this machine without `insecure`.
+    When certificate files change, new channels use them; calls in flight end on the old ones. Raises
+    SettingsInvalid where an address or a file cannot be used, and where plain text would leave this machine
+    without `insecure`.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Services:
         self._security, self._max_message_bytes = security, max_message_bytes
         self._states = dict.fromkeys(SERVICES, False)
         self._is_ending = False
+        self._closing: set[asyncio.Task[None]] = set()
         self._check(insecure)
 
     def _check(self, insecure: bool) -> None:
@@ -111,7 +115,7 @@ class Services:
         try:
             yield
         finally:
-            for task in [*watching, *([renewing] if renewing else [])]:
+            for task in [*watching, *self._closing, *([renewing] if renewing else [])]:
                 task.cancel()
             await self._files.value.close()
 
@@ -136,7 +140,9 @@ class Services:
                     task.cancel()
                 watching[:] = self._watch_states()
                 log.info("services_certificates_reloaded")
-                await old.close(None)
+                closing = asyncio.create_task(old.close(CLOSE_SECONDS))
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
 
     def method(self, method: Method) -> Any:
         """The method over its channel: it takes and answers bytes."""

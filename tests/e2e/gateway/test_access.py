@@ -124,6 +124,11 @@ def _check_tls(gateway: ServiceProcess, address: str, authority: Authority) -> N
 
     wait_until(uses_new)
     gateway.event("certificates_reloaded")
+    renewed.issue("gateway", "gateway.internal")
+    other.cert_pem.write_to_path(str(authority.folder / "ca.pem"))
+    gateway.event("services_certificates_reloaded")
+    headers = bearer("admin")
+    wait_until(lambda: http.send(address, "GET", path, None, headers, context=new_context).status == 404)
 
 
 def test_a_gateway_that_requires_client_certificates_takes_no_connection_without_one(
