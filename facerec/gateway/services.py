@@ -26,6 +26,8 @@ from facerec.serving.observability.metrics import SERVING
 from facerec.serving.server.errors import SettingsInvalid
 
 SERVICES: Final = (ENCODER_SERVICE, MATCHER_SERVICE, COLLECTION_SERVICE)
+MAX_RECONNECT_MS: Final = 1000
+"""Longest wait between two attempts to reach a service: shorter than a client's, as many wait here."""
 CLOSE_SECONDS: Final = 60.0
 """How long calls in flight may take on channels whose certificates were replaced."""
 log = structlog.get_logger(__name__)
@@ -154,7 +156,8 @@ def _open(service: str, address: str, security: Security, max_message_bytes: int
         f"grpc.{name}": max_message_bytes
         for name in ("max_send_message_length", "max_receive_message_length", "per_rpc_retry_buffer_size")
     }
-    options = [*(dict(channel_options(service)) | sizes).items(), *security.options()]
+    chosen = dict(channel_options(service)) | sizes | {"grpc.max_reconnect_backoff_ms": MAX_RECONNECT_MS}
+    options = [*chosen.items(), *security.options()]
     if security.is_tls:
         return grpc.aio.secure_channel(target(address), security.credentials(), options)
     return grpc.aio.insecure_channel(target(address), options)

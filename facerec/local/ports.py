@@ -8,8 +8,6 @@ from facerec.serving.server import address
 from facerec.serving.server.address import Address
 from facerec.serving.server.errors import AddressInUse
 
-CONNECT_SECONDS = 1.0
-
 
 def check(text: str, *, insecure: bool, option: str) -> Address:
     """Parse an address and check that it is free; port 0 is replaced by a free port.
@@ -31,15 +29,6 @@ def check(text: str, *, insecure: bool, option: str) -> Address:
     except OSError as error:
         cause = error.strerror or error
         raise AddressInUse(f"cannot listen on {wanted}: {cause}: name another with {option}") from None
-
-
-def answers(address: Address) -> bool:
-    """Whether a server listens on an address of this machine."""
-    try:
-        socket.create_connection((address.host, address.port), timeout=CONNECT_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def from_here(listened: Address) -> Address:

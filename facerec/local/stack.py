@@ -1,5 +1,6 @@
 """The local stack: starts PostgreSQL, the schema, the encoder, the matcher and the gateway, in that order."""
 
+import http.client
 import os
 import signal
 import sys
@@ -192,5 +193,19 @@ class Stack:
                         f"the {name} was not ready after {READY_SECONDS:.0f} s: "
                         f"see {self._folder.logs / f'{name}.log'}"
                     )
-        while self._gateway_address and not ports.answers(ports.from_here(self._gateway_address)):
+        while self._gateway_address and not _is_ready(ports.from_here(self._gateway_address)):
             self._supervisor.tick()
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"the gateway was not ready after {READY_SECONDS:.0f} s")
+
+
+def _is_ready(gateway: Address) -> bool:
+    """Whether the gateway reaches both services."""
+    connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=HEALTH_CHECK_SECONDS)
+    try:
+        connection.request("GET", "/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,5 +1,6 @@
 """`facerec up` starts the whole stack, keeps it running, and stops all of it."""
 
+import json
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import psutil
@@ -103,6 +105,8 @@ def kill_the_supervisor(up: Up) -> None:
 def test_people_are_kept_however_the_stack_ended(data_dir: Path, myself: Runner) -> None:
     with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
         matcher.enroll("ann", ANN)
+        with urlopen(f"http://{up.gateway}/v1/persons/ann") as answer:
+            assert json.load(answer)["person"]["faceCount"] == "1"
         end_politely(up)
     for end in (kill_everything, kill_the_supervisor, end_politely):
         with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
