@@ -1,6 +1,6 @@
 """Annotates the fields of protos/ with google.api.field_behavior, by what their comments say.
 
-Run without arguments it rewrites the files of ANNOTATED, and changes nothing if they are right already. The
+Run without arguments it rewrites the protos, and changes nothing if they are right already. The
 behaviors are those of AIP-203 (https://google.aip.dev/203):
 
 - REQUIRED: in a request, or a message within one, what a call is refused without. The comment says `Must be
@@ -19,9 +19,6 @@ from pathlib import Path
 from typing import Final
 
 PROTOS: Final = Path(__file__).parents[1] / "protos"
-ANNOTATED: Final = ("facerec/encoder/v1/encoder.proto",)
-"""The files that have annotations; others have none."""
-
 IMPORT: Final = 'import "google/api/field_behavior.proto";'
 CONDITIONAL: Final = "Must be set unless"
 OPTION: Final = "(google.api.field_behavior)"
@@ -77,7 +74,7 @@ class Field:
 
 def behaviors() -> dict[str, str]:
     """The behavior of every field that has one, of all files, by the field's full name."""
-    fields = [field for path in _files() for field in _fields(path)]
+    fields = [field for path in files() for field in _fields(path)]
     inputs = _inputs(fields)
     found = {field.full_name: "REQUIRED" for field in fields if _is_required(field, inputs)}
     for message, resource in RESOURCES.items():
@@ -95,7 +92,7 @@ def behaviors() -> dict[str, str]:
 
 
 def annotated(path: str) -> str:
-    """The text of a file, named as in ANNOTATED, with the annotations that its fields should have."""
+    """The text of a file, one of `files`, with the annotations that its fields should have."""
     lines = (PROTOS / path).read_text(encoding="utf-8").splitlines()
     found, package = behaviors(), _package(lines)
     has_any = False
@@ -117,15 +114,16 @@ def annotated(path: str) -> str:
 
 
 def main() -> None:
-    """Rewrite the files of ANNOTATED."""
-    for path in ANNOTATED:
+    """Rewrite the files whose annotations are others."""
+    for path in files():
         text = annotated(path)
         if text != (PROTOS / path).read_text(encoding="utf-8"):
             (PROTOS / path).write_text(text, encoding="utf-8")
             print(f"annotated {path}: run make stubs")
 
 
-def _files() -> list[str]:
+def files() -> list[str]:
+    """The paths of the contract's files below protos/."""
     return sorted(str(path.relative_to(PROTOS)) for path in PROTOS.glob("facerec/**/*.proto"))
 
 

@@ -22,14 +22,7 @@ ENCODER, MATCHER = "facerec.encoder.v1.EncoderService", "facerec.matcher.v1.Matc
 @pytest.mark.parametrize("path", FILES)
 def test_a_file_has_the_annotations_that_its_comments_ask_for(path: str) -> None:
     text = (comments.PROTOS / path).read_text(encoding="utf-8")
-    if path in field_behavior.ANNOTATED:
-        assert text == field_behavior.annotated(path), "run python -m scripts.field_behavior"
-    else:
-        assert field_behavior.OPTION not in text, "add it to ANNOTATED of scripts/field_behavior.py"
-
-
-def test_every_annotated_file_exists() -> None:
-    assert set(field_behavior.ANNOTATED) <= set(FILES)
+    assert text == field_behavior.annotated(path), "run python -m scripts.field_behavior"
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -57,9 +50,8 @@ def stubs_fields() -> Iterator[Any]:
 def test_the_stubs_have_the_annotations() -> None:
     expected = field_behavior.behaviors()
     for field in stubs_fields():
-        if field.file.name in field_behavior.ANNOTATED:
-            behavior = expected.get(field.full_name)
-            assert described(field) == ([behavior] if behavior else []), field.full_name
+        behavior = expected.get(field.full_name)
+        assert described(field) == ([behavior] if behavior else []), field.full_name
 
 
 def test_the_rules_cover_ids_lists_images_probes_and_resources() -> None:

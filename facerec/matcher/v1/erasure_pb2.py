@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n facerec/matcher/v1/erasure.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\x11GetErasureRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x12\n\nerasure_id\x18\x02 \x01(\t\"\x87\x02\n\x12GetErasureResponse\x12/\n\x05state\x18\x01 \x01(\x0e\x32 .facerec.matcher.v1.ErasureState\x12\x17\n\x0fpersons_deleted\x18\x02 \x01(\x04\x12\x15\n\rfaces_deleted\x18\x03 \x01(\x04\x12/\n\x0b\x64\x65lete_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvacuum_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nscrub_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x80\x01\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RASURE_STATE_PENDING\x10\x01\x12\x1a\n\x16\x45RASURE_STATE_VACUUMED\x10\x02\x12\x1a\n\x16\x45RASURE_STATE_SCRUBBED\x10\x03\x42]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n facerec/matcher/v1/erasure.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"D\n\x11GetErasureRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x18\n\nerasure_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x87\x02\n\x12GetErasureResponse\x12/\n\x05state\x18\x01 \x01(\x0e\x32 .facerec.matcher.v1.ErasureState\x12\x17\n\x0fpersons_deleted\x18\x02 \x01(\x04\x12\x15\n\rfaces_deleted\x18\x03 \x01(\x04\x12/\n\x0b\x64\x65lete_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvacuum_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nscrub_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x80\x01\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RASURE_STATE_PENDING\x10\x01\x12\x1a\n\x16\x45RASURE_STATE_VACUUMED\x10\x02\x12\x1a\n\x16\x45RASURE_STATE_SCRUBBED\x10\x03\x42]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +34,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'facerec.matcher.v1.erasure_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022facerec.matcher.v1P\001Z0facerec.internal/go/facerec/matcher/v1;matcherv1\252\002\022Facerec.Matcher.V1'
-  _globals['_ERASURESTATE']._serialized_start=420
-  _globals['_ERASURESTATE']._serialized_end=548
-  _globals['_GETERASUREREQUEST']._serialized_start=89
-  _globals['_GETERASUREREQUEST']._serialized_end=151
-  _globals['_GETERASURERESPONSE']._serialized_start=154
-  _globals['_GETERASURERESPONSE']._serialized_end=417
+  _globals['_GETERASUREREQUEST'].fields_by_name['erasure_id']._loaded_options = None
+  _globals['_GETERASUREREQUEST'].fields_by_name['erasure_id']._serialized_options = b'\342A\001\002'
+  _globals['_ERASURESTATE']._serialized_start=459
+  _globals['_ERASURESTATE']._serialized_end=587
+  _globals['_GETERASUREREQUEST']._serialized_start=122
+  _globals['_GETERASUREREQUEST']._serialized_end=190
+  _globals['_GETERASURERESPONSE']._serialized_start=193
+  _globals['_GETERASURERESPONSE']._serialized_end=456
 # @@protoc_insertion_point(module_scope)

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from facerec.matcher.v1 import consistency_pb2 as facerec_dot_matcher_dot_v1_dot_consistency__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61\x63\x65rec/matcher/v1/review.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a$facerec/matcher/v1/consistency.proto\"E\n\nProportion\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0c\n\x04high\x18\x04 \x01(\x01\"\x8c\x01\n\x14MeasureRecallRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x0f\n\x07samples\x18\x02 \x01(\r\x12\x38\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistency\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\x83\x02\n\x15MeasureRecallResponse\x12\x0f\n\x07indexed\x18\x01 \x01(\x08\x12\x0f\n\x07samples\x18\x02 \x01(\x04\x12.\n\x06recall\x18\x03 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x31\n\tagreement\x18\x04 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x31\n\tconfirmed\x18\x05 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x32\n\nfar_recall\x18\x06 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\"\xd6\x01\n\x15ListDuplicatesRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x19\n\x0cmax_distance\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x11include_dismissed\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x38\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistencyB\x0f\n\r_max_distance\"\x96\x01\n\rDuplicatePair\x12\x13\n\x0bperson_id_a\x18\x01 \x01(\t\x12\x13\n\x0bperson_id_b\x18\x02 \x01(\t\x12\x11\n\tface_id_a\x18\x03 \x01(\t\x12\x11\n\tface_id_b\x18\x04 \x01(\t\x12\x15\n\x08\x64istance\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tdismissed\x18\x06 \x01(\x08\x42\x0b\n\t_distance\"\x8c\x01\n\x16ListDuplicatesResponse\x12\x30\n\x05pairs\x18\x01 \x03(\x0b\x32!.facerec.matcher.v1.DuplicatePair\x12\x18\n\x10persons_examined\x18\x02 \x01(\x04\x12\r\n\x05\x65xact\x18\x03 \x01(\x08\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\xd5\x01\n\x1cListInconsistentFacesRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x19\n\x0cmax_distance\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x38\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistencyB\x0f\n\r_max_distance\"\xe7\x01\n\x10InconsistentFace\x12\x0f\n\x07\x66\x61\x63\x65_id\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x13\n\x0bown_face_id\x18\x03 \x01(\t\x12\x14\n\x0cown_distance\x18\x04 \x01(\x01\x12\x17\n\x0fother_person_id\x18\x05 \x01(\t\x12\x15\n\rother_face_id\x18\x06 \x01(\t\x12\x16\n\x0eother_distance\x18\x07 \x01(\x01\x12<\n\nsuggestion\x18\x08 \x01(\x0e\x32(.facerec.matcher.v1.CorrectionSuggestion\"\x94\x01\n\x1dListInconsistentFacesResponse\x12\x33\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32$.facerec.matcher.v1.InconsistentFace\x12\x16\n\x0e\x66\x61\x63\x65s_examined\x18\x02 \x01(\x04\x12\r\n\x05\x65xact\x18\x03 \x01(\x08\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"k\n\x17\x44ismissDuplicateRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x13\n\x0bperson_id_a\x18\x02 \x01(\t\x12\x13\n\x0bperson_id_b\x18\x03 \x01(\t\x12\x0f\n\x07restore\x18\x04 \x01(\x08\"+\n\x18\x44ismissDuplicateResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08*\xd8\x01\n\x14\x43orrectionSuggestion\x12%\n!CORRECTION_SUGGESTION_UNSPECIFIED\x10\x00\x12#\n\x1f\x43ORRECTION_SUGGESTION_MOVE_FACE\x10\x01\x12)\n%CORRECTION_SUGGESTION_MOVE_OTHER_FACE\x10\x02\x12\'\n#CORRECTION_SUGGESTION_MERGE_PERSONS\x10\x03\x12 \n\x1c\x43ORRECTION_SUGGESTION_REVIEW\x10\x04\x42]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x61\x63\x65rec/matcher/v1/review.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a$facerec/matcher/v1/consistency.proto\x1a\x1fgoogle/api/field_behavior.proto\"E\n\nProportion\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0c\n\x04high\x18\x04 \x01(\x01\"\x8c\x01\n\x14MeasureRecallRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x0f\n\x07samples\x18\x02 \x01(\r\x12\x38\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistency\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\x83\x02\n\x15MeasureRecallResponse\x12\x0f\n\x07indexed\x18\x01 \x01(\x08\x12\x0f\n\x07samples\x18\x02 \x01(\x04\x12.\n\x06recall\x18\x03 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x31\n\tagreement\x18\x04 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x31\n\tconfirmed\x18\x05 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\x12\x32\n\nfar_recall\x18\x06 \x01(\x0b\x32\x1e.facerec.matcher.v1.Proportion\"\xd6\x01\n\x15ListDuplicatesRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x19\n\x0cmax_distance\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x11include_dismissed\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x38\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistencyB\x0f\n\r_max_distance\"\x96\x01\n\rDuplicatePair\x12\x13\n\x0bperson_id_a\x18\x01 \x01(\t\x12\x13\n\x0bperson_id_b\x18\x02 \x01(\t\x12\x11\n\tface_id_a\x18\x03 \x01(\t\x12\x11\n\tface_id_b\x18\x04 \x01(\t\x12\x15\n\x08\x64istance\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tdismissed\x18\x06 \x01(\x08\x42\x0b\n\t_distance\"\x8c\x01\n\x16ListDuplicatesResponse\x12\x30\n\x05pairs\x18\x01 \x03(\x0b\x32!.facerec.matcher.v1.DuplicatePair\x12\x18\n\x10persons_examined\x18\x02 \x01(\x04\x12\r\n\x05\x65xact\x18\x03 \x01(\x08\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\xd5\x01\n\x1cListInconsistentFacesRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x19\n\x0cmax_distance\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x38\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistencyB\x0f\n\r_max_distance\"\xe7\x01\n\x10InconsistentFace\x12\x0f\n\x07\x66\x61\x63\x65_id\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x13\n\x0bown_face_id\x18\x03 \x01(\t\x12\x14\n\x0cown_distance\x18\x04 \x01(\x01\x12\x17\n\x0fother_person_id\x18\x05 \x01(\t\x12\x15\n\rother_face_id\x18\x06 \x01(\t\x12\x16\n\x0eother_distance\x18\x07 \x01(\x01\x12<\n\nsuggestion\x18\x08 \x01(\x0e\x32(.facerec.matcher.v1.CorrectionSuggestion\"\x94\x01\n\x1dListInconsistentFacesResponse\x12\x33\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32$.facerec.matcher.v1.InconsistentFace\x12\x16\n\x0e\x66\x61\x63\x65s_examined\x18\x02 \x01(\x04\x12\r\n\x05\x65xact\x18\x03 \x01(\x08\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"w\n\x17\x44ismissDuplicateRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x19\n\x0bperson_id_a\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bperson_id_b\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07restore\x18\x04 \x01(\x08\"+\n\x18\x44ismissDuplicateResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08*\xd8\x01\n\x14\x43orrectionSuggestion\x12%\n!CORRECTION_SUGGESTION_UNSPECIFIED\x10\x00\x12#\n\x1f\x43ORRECTION_SUGGESTION_MOVE_FACE\x10\x01\x12)\n%CORRECTION_SUGGESTION_MOVE_OTHER_FACE\x10\x02\x12\'\n#CORRECTION_SUGGESTION_MERGE_PERSONS\x10\x03\x12 \n\x1c\x43ORRECTION_SUGGESTION_REVIEW\x10\x04\x42]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,28 +34,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'facerec.matcher.v1.review_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022facerec.matcher.v1P\001Z0facerec.internal/go/facerec/matcher/v1;matcherv1\252\002\022Facerec.Matcher.V1'
-  _globals['_CORRECTIONSUGGESTION']._serialized_start=1838
-  _globals['_CORRECTIONSUGGESTION']._serialized_end=2054
-  _globals['_PROPORTION']._serialized_start=93
-  _globals['_PROPORTION']._serialized_end=162
-  _globals['_MEASURERECALLREQUEST']._serialized_start=165
-  _globals['_MEASURERECALLREQUEST']._serialized_end=305
-  _globals['_MEASURERECALLRESPONSE']._serialized_start=308
-  _globals['_MEASURERECALLRESPONSE']._serialized_end=567
-  _globals['_LISTDUPLICATESREQUEST']._serialized_start=570
-  _globals['_LISTDUPLICATESREQUEST']._serialized_end=784
-  _globals['_DUPLICATEPAIR']._serialized_start=787
-  _globals['_DUPLICATEPAIR']._serialized_end=937
-  _globals['_LISTDUPLICATESRESPONSE']._serialized_start=940
-  _globals['_LISTDUPLICATESRESPONSE']._serialized_end=1080
-  _globals['_LISTINCONSISTENTFACESREQUEST']._serialized_start=1083
-  _globals['_LISTINCONSISTENTFACESREQUEST']._serialized_end=1296
-  _globals['_INCONSISTENTFACE']._serialized_start=1299
-  _globals['_INCONSISTENTFACE']._serialized_end=1530
-  _globals['_LISTINCONSISTENTFACESRESPONSE']._serialized_start=1533
-  _globals['_LISTINCONSISTENTFACESRESPONSE']._serialized_end=1681
-  _globals['_DISMISSDUPLICATEREQUEST']._serialized_start=1683
-  _globals['_DISMISSDUPLICATEREQUEST']._serialized_end=1790
-  _globals['_DISMISSDUPLICATERESPONSE']._serialized_start=1792
-  _globals['_DISMISSDUPLICATERESPONSE']._serialized_end=1835
+  _globals['_DISMISSDUPLICATEREQUEST'].fields_by_name['person_id_a']._loaded_options = None
+  _globals['_DISMISSDUPLICATEREQUEST'].fields_by_name['person_id_a']._serialized_options = b'\342A\001\002'
+  _globals['_DISMISSDUPLICATEREQUEST'].fields_by_name['person_id_b']._loaded_options = None
+  _globals['_DISMISSDUPLICATEREQUEST'].fields_by_name['person_id_b']._serialized_options = b'\342A\001\002'
+  _globals['_CORRECTIONSUGGESTION']._serialized_start=1883
+  _globals['_CORRECTIONSUGGESTION']._serialized_end=2099
+  _globals['_PROPORTION']._serialized_start=126
+  _globals['_PROPORTION']._serialized_end=195
+  _globals['_MEASURERECALLREQUEST']._serialized_start=198
+  _globals['_MEASURERECALLREQUEST']._serialized_end=338
+  _globals['_MEASURERECALLRESPONSE']._serialized_start=341
+  _globals['_MEASURERECALLRESPONSE']._serialized_end=600
+  _globals['_LISTDUPLICATESREQUEST']._serialized_start=603
+  _globals['_LISTDUPLICATESREQUEST']._serialized_end=817
+  _globals['_DUPLICATEPAIR']._serialized_start=820
+  _globals['_DUPLICATEPAIR']._serialized_end=970
+  _globals['_LISTDUPLICATESRESPONSE']._serialized_start=973
+  _globals['_LISTDUPLICATESRESPONSE']._serialized_end=1113
+  _globals['_LISTINCONSISTENTFACESREQUEST']._serialized_start=1116
+  _globals['_LISTINCONSISTENTFACESREQUEST']._serialized_end=1329
+  _globals['_INCONSISTENTFACE']._serialized_start=1332
+  _globals['_INCONSISTENTFACE']._serialized_end=1563
+  _globals['_LISTINCONSISTENTFACESRESPONSE']._serialized_start=1566
+  _globals['_LISTINCONSISTENTFACESRESPONSE']._serialized_end=1714
+  _globals['_DISMISSDUPLICATEREQUEST']._serialized_start=1716
+  _globals['_DISMISSDUPLICATEREQUEST']._serialized_end=1835
+  _globals['_DISMISSDUPLICATERESPONSE']._serialized_start=1837
+  _globals['_DISMISSDUPLICATERESPONSE']._serialized_end=1880
 # @@protoc_insertion_point(module_scope)

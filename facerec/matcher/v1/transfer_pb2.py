@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from facerec.matcher.v1 import consistency_pb2 as facerec_dot_matcher_dot_v1_dot_consistency__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!facerec/matcher/v1/transfer.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a$facerec/matcher/v1/consistency.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x01\n\nAttributes\x12:\n\x06labels\x18\x01 \x03(\x0b\x32*.facerec.matcher.v1.Attributes.LabelsEntry\x12)\n\x08metadata\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x16\n\tsuspended\x18\x03 \x01(\x08H\x00\x88\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_suspended\"\xdc\x01\n\tFaceChunk\x12\x11\n\tencodings\x18\x01 \x01(\x0c\x12\x12\n\nperson_ids\x18\x02 \x03(\t\x12\x15\n\rdisplay_names\x18\x03 \x03(\t\x12\x15\n\rexternal_refs\x18\x04 \x03(\t\x12\x30\n\x0c\x65xpire_times\x18\x05 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x66ingerprints\x18\x06 \x03(\t\x12\x32\n\nattributes\x18\x07 \x03(\x0b\x32\x1e.facerec.matcher.v1.Attributes\"\x8c\x01\n\x0cImportHeader\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\x11\n\timport_id\x18\x03 \x01(\t\x12\x11\n\tfirst_row\x18\x04 \x01(\r\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\x12\x1f\n\x17ignore_duplicate_policy\x18\x06 \x01(\x08\"\x80\x01\n\x12ImportFacesRequest\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .facerec.matcher.v1.ImportHeaderH\x00\x12.\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1d.facerec.matcher.v1.FaceChunkH\x00\x42\x06\n\x04part\"9\n\nRefusedRow\x12\x0b\n\x03row\x18\x01 \x01(\r\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xb7\x01\n\x13ImportFacesResponse\x12\x13\n\x0b\x66\x61\x63\x65s_added\x18\x01 \x01(\x04\x12\x1b\n\x13\x66\x61\x63\x65s_already_there\x18\x02 \x01(\x04\x12\x14\n\x0crows_refused\x18\x03 \x01(\x04\x12\x15\n\rpersons_added\x18\x04 \x01(\x04\x12/\n\x07refused\x18\x05 \x03(\x0b\x32\x1e.facerec.matcher.v1.RefusedRow\x12\x10\n\x08next_row\x18\x06 \x01(\r\"<\n\x10GetImportRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x11\n\timport_id\x18\x02 \x01(\t\"\x84\x01\n\x11GetImportResponse\x12\x10\n\x08next_row\x18\x01 \x01(\r\x12\x13\n\x0b\x66\x61\x63\x65s_added\x18\x02 \x01(\x04\x12\x1b\n\x13\x66\x61\x63\x65s_already_there\x18\x03 \x01(\x04\x12\x14\n\x0crows_refused\x18\x04 \x01(\x04\x12\x15\n\rpersons_added\x18\x05 \x01(\x04\"e\n\x12\x45xportFacesRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x38\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistency\"R\n\x13\x45xportFacesResponse\x12\r\n\x05space\x18\x01 \x01(\t\x12,\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1d.facerec.matcher.v1.FaceChunkB]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!facerec/matcher/v1/transfer.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a$facerec/matcher/v1/consistency.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc8\x01\n\nAttributes\x12:\n\x06labels\x18\x01 \x03(\x0b\x32*.facerec.matcher.v1.Attributes.LabelsEntry\x12)\n\x08metadata\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x16\n\tsuspended\x18\x03 \x01(\x08H\x00\x88\x01\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0c\n\n_suspended\"\xe8\x01\n\tFaceChunk\x12\x17\n\tencodings\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x18\n\nperson_ids\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x15\n\rdisplay_names\x18\x03 \x03(\t\x12\x15\n\rexternal_refs\x18\x04 \x03(\t\x12\x30\n\x0c\x65xpire_times\x18\x05 \x03(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x66ingerprints\x18\x06 \x03(\t\x12\x32\n\nattributes\x18\x07 \x03(\x0b\x32\x1e.facerec.matcher.v1.Attributes\"\x98\x01\n\x0cImportHeader\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x13\n\x05space\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\timport_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\tfirst_row\x18\x04 \x01(\r\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\x12\x1f\n\x17ignore_duplicate_policy\x18\x06 \x01(\x08\"\x80\x01\n\x12ImportFacesRequest\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .facerec.matcher.v1.ImportHeaderH\x00\x12.\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1d.facerec.matcher.v1.FaceChunkH\x00\x42\x06\n\x04part\"9\n\nRefusedRow\x12\x0b\n\x03row\x18\x01 \x01(\r\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xb7\x01\n\x13ImportFacesResponse\x12\x13\n\x0b\x66\x61\x63\x65s_added\x18\x01 \x01(\x04\x12\x1b\n\x13\x66\x61\x63\x65s_already_there\x18\x02 \x01(\x04\x12\x14\n\x0crows_refused\x18\x03 \x01(\x04\x12\x15\n\rpersons_added\x18\x04 \x01(\x04\x12/\n\x07refused\x18\x05 \x03(\x0b\x32\x1e.facerec.matcher.v1.RefusedRow\x12\x10\n\x08next_row\x18\x06 \x01(\r\"B\n\x10GetImportRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x17\n\timport_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x84\x01\n\x11GetImportResponse\x12\x10\n\x08next_row\x18\x01 \x01(\r\x12\x13\n\x0b\x66\x61\x63\x65s_added\x18\x02 \x01(\x04\x12\x1b\n\x13\x66\x61\x63\x65s_already_there\x18\x03 \x01(\x04\x12\x14\n\x0crows_refused\x18\x04 \x01(\x04\x12\x15\n\rpersons_added\x18\x05 \x01(\x04\"e\n\x12\x45xportFacesRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x38\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32#.facerec.matcher.v1.ReadConsistency\"R\n\x13\x45xportFacesResponse\x12\r\n\x05space\x18\x01 \x01(\t\x12,\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1d.facerec.matcher.v1.FaceChunkB]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,26 +38,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\022facerec.matcher.v1P\001Z0facerec.internal/go/facerec/matcher/v1;matcherv1\252\002\022Facerec.Matcher.V1'
   _globals['_ATTRIBUTES_LABELSENTRY']._loaded_options = None
   _globals['_ATTRIBUTES_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_ATTRIBUTES']._serialized_start=159
-  _globals['_ATTRIBUTES']._serialized_end=359
-  _globals['_ATTRIBUTES_LABELSENTRY']._serialized_start=300
-  _globals['_ATTRIBUTES_LABELSENTRY']._serialized_end=345
-  _globals['_FACECHUNK']._serialized_start=362
-  _globals['_FACECHUNK']._serialized_end=582
-  _globals['_IMPORTHEADER']._serialized_start=585
-  _globals['_IMPORTHEADER']._serialized_end=725
-  _globals['_IMPORTFACESREQUEST']._serialized_start=728
-  _globals['_IMPORTFACESREQUEST']._serialized_end=856
-  _globals['_REFUSEDROW']._serialized_start=858
-  _globals['_REFUSEDROW']._serialized_end=915
-  _globals['_IMPORTFACESRESPONSE']._serialized_start=918
-  _globals['_IMPORTFACESRESPONSE']._serialized_end=1101
-  _globals['_GETIMPORTREQUEST']._serialized_start=1103
-  _globals['_GETIMPORTREQUEST']._serialized_end=1163
-  _globals['_GETIMPORTRESPONSE']._serialized_start=1166
-  _globals['_GETIMPORTRESPONSE']._serialized_end=1298
-  _globals['_EXPORTFACESREQUEST']._serialized_start=1300
-  _globals['_EXPORTFACESREQUEST']._serialized_end=1401
-  _globals['_EXPORTFACESRESPONSE']._serialized_start=1403
-  _globals['_EXPORTFACESRESPONSE']._serialized_end=1485
+  _globals['_FACECHUNK'].fields_by_name['encodings']._loaded_options = None
+  _globals['_FACECHUNK'].fields_by_name['encodings']._serialized_options = b'\342A\001\002'
+  _globals['_FACECHUNK'].fields_by_name['person_ids']._loaded_options = None
+  _globals['_FACECHUNK'].fields_by_name['person_ids']._serialized_options = b'\342A\001\002'
+  _globals['_IMPORTHEADER'].fields_by_name['space']._loaded_options = None
+  _globals['_IMPORTHEADER'].fields_by_name['space']._serialized_options = b'\342A\001\002'
+  _globals['_IMPORTHEADER'].fields_by_name['import_id']._loaded_options = None
+  _globals['_IMPORTHEADER'].fields_by_name['import_id']._serialized_options = b'\342A\001\002'
+  _globals['_GETIMPORTREQUEST'].fields_by_name['import_id']._loaded_options = None
+  _globals['_GETIMPORTREQUEST'].fields_by_name['import_id']._serialized_options = b'\342A\001\002'
+  _globals['_ATTRIBUTES']._serialized_start=192
+  _globals['_ATTRIBUTES']._serialized_end=392
+  _globals['_ATTRIBUTES_LABELSENTRY']._serialized_start=333
+  _globals['_ATTRIBUTES_LABELSENTRY']._serialized_end=378
+  _globals['_FACECHUNK']._serialized_start=395
+  _globals['_FACECHUNK']._serialized_end=627
+  _globals['_IMPORTHEADER']._serialized_start=630
+  _globals['_IMPORTHEADER']._serialized_end=782
+  _globals['_IMPORTFACESREQUEST']._serialized_start=785
+  _globals['_IMPORTFACESREQUEST']._serialized_end=913
+  _globals['_REFUSEDROW']._serialized_start=915
+  _globals['_REFUSEDROW']._serialized_end=972
+  _globals['_IMPORTFACESRESPONSE']._serialized_start=975
+  _globals['_IMPORTFACESRESPONSE']._serialized_end=1158
+  _globals['_GETIMPORTREQUEST']._serialized_start=1160
+  _globals['_GETIMPORTREQUEST']._serialized_end=1226
+  _globals['_GETIMPORTRESPONSE']._serialized_start=1229
+  _globals['_GETIMPORTRESPONSE']._serialized_end=1361
+  _globals['_EXPORTFACESREQUEST']._serialized_start=1363
+  _globals['_EXPORTFACESREQUEST']._serialized_end=1464
+  _globals['_EXPORTFACESRESPONSE']._serialized_start=1466
+  _globals['_EXPORTFACESRESPONSE']._serialized_end=1548
 # @@protoc_insertion_point(module_scope)
