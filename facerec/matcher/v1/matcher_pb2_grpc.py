@@ -321,7 +321,7 @@ class MatcherServiceServicer:
         naming source_person_id. Where the target would have more faces than a
         person may have, the answer is PERSON_FULL. MoveFaces with the answer's
         moved_face_ids takes a merge back, at any time, but for what it erased of
-        the source: display_name, labels, metadata, times, the thread of audit
+        the source: display_name, labels, metadata, times, the link between audit
         events, dismissed duplicates, and photos that both had. If one of the two is
         suspended, the target is afterwards.
         """
