@@ -10,7 +10,6 @@ from matcher_service.audit.decisions import DecisionLog
 from matcher_service.calibration.expected_false_positives import CalibrationCache
 from matcher_service.domain.attributes import PersonFilter
 from matcher_service.domain.concurrency import gather_or_cancel
-from matcher_service.domain.errors import FaceNotFound, PersonNotFound, PersonSuspended
 from matcher_service.domain.faces import (
     Comparison,
     Encoder,
@@ -19,10 +18,10 @@ from matcher_service.domain.faces import (
     Probe,
     Verification,
 )
-from matcher_service.identification.claims import claim_of, search_same_person
+from matcher_service.identification.attributes import with_attributes
+from matcher_service.identification.claims import search_same_person
 from matcher_service.identification.comparison import AnyProbe, Comparer
 from matcher_service.identification.failed_tries import MAX_COUNTED_PERSONS, FailedTries
-from matcher_service.identification.fusion import check_spaces
 from matcher_service.identification.person_probes import by_probe, faces_of
 from matcher_service.identification.photos import (
     PHOTOS_IN_FLIGHT,
@@ -30,16 +29,15 @@ from matcher_service.identification.photos import (
     check_space,
     every_face,
     single_face,
-    single_faces,
     stored_face_not_found,
 )
-from matcher_service.identification.query import Query, SearchResult, VerifyResult
+from matcher_service.identification.query import Query, SearchResult
 from matcher_service.identification.repository import DecisionRepository
 from matcher_service.identification.search import SEARCHES_IN_FLIGHT, Search
+from matcher_service.identification.verification import Verifier
 
 DEFAULT_MAX_CANDIDATES = 5
 EVERYBODY = PersonFilter()
-MAX_WITH_ATTRIBUTES = 1000  # candidates of an answer, so that its size is bounded
 
 
 class Matcher:
@@ -65,6 +63,7 @@ class Matcher:
         self._decisions = decisions
         self._search = search
         self._encoder = encoder
+        self._verifier = Verifier(repository, search, encoder, tries)
         self._comparer = Comparer(repository, encoder)
 
     async def verify(
@@ -85,30 +84,7 @@ class Matcher:
         Raises PersonNotFound, PersonSuspended, FaceNotFound, ModelMismatch, and TriesExhausted for callers
         whose tries are counted.
         """
-        faces = await single_faces(self._encoder, probes)
-        claimed = await claim_of(self._repository, collection_id, probes, faces)
-        if among:
-            person = PersonFilter(among.labels, (person_id,))
-            keys, _ = await self._search.narrow(collection_id, person, with_suspended=True)
-            if not keys:
-                raise _not_found()
-        per_day = call.failed_tries_per_day()
-        found = (
-            await self._repository.verify(collection_id, person_id, claimed)
-            if per_day is None
-            else await self._tries.verify(collection_id, person_id, claimed, max_distance, per_day)
-        )
-        check_spaces(probes, faces, found.space)
-        if not found.person_found:
-            raise _not_found()
-        if found.suspended:
-            raise PersonSuspended(
-                "the person is suspended and matches no claim: have the person resumed (UpdatePerson)",
-                field="person_id",
-            )
-        if not found.probe_found:
-            raise stored_face_not_found(probes[0])
-        verification = _verification(found, max_distance, faces)
+        verification = await self._verifier.verify(collection_id, person_id, probes, max_distance, among)
         self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
         if not (include_attributes and verification.match):
             return verification
@@ -194,7 +170,7 @@ class Matcher:
             self._decisions.add(collection_id, Action.IDENTIFY, first, match=first is not None)
         if answers:
             if include_attributes:
-                answers = await self._with_attributes(collection_id, answers, max_staleness)
+                answers = await with_attributes(self._repository, collection_id, answers, max_staleness)
             return answers, answers[0].threshold, answers[0].space
         threshold, space = await self._repository.search_defaults(collection_id, max_staleness)
         return [], threshold if max_distance is None else max_distance, space
@@ -246,25 +222,6 @@ class Matcher:
             return await self._tries.identify(query, per_day)
         return await self._search.decide(query)
 
-    async def _with_attributes(
-        self, collection_id: str, answers: Sequence[Identification], max_staleness: float | None
-    ) -> list[Identification]:
-        """The answers with the attributes of the first MAX_WITH_ATTRIBUTES candidates."""
-        found = [each for answer in answers for each in answer.candidates][:MAX_WITH_ATTRIBUTES]
-        persons = list({each.person_id for each in found})
-        attributes = await self._repository.read_attributes(
-            collection_id, persons, max_staleness=max_staleness
-        )
-        left, complete = MAX_WITH_ATTRIBUTES, list[Identification]()
-        for answer in answers:
-            first, others = answer.candidates[:left], answer.candidates[left:]
-            left -= len(first)
-            detailed = [
-                dataclasses.replace(each, attributes=attributes.get(each.person_id)) for each in first
-            ]
-            complete.append(dataclasses.replace(answer, candidates=[*detailed, *others]))
-        return complete
-
     async def _resolve(
         self,
         collection_id: str,
@@ -284,26 +241,3 @@ class Matcher:
 
         found = await gather_or_cancel(map(faces, probes), limit=1 if all_faces else PHOTOS_IN_FLIGHT)
         return [(index, face) for index, every in enumerate(found) for face in every]
-
-
-def _not_found() -> PersonNotFound:
-    return PersonNotFound("the collection has no person with this id", field="person_id")
-
-
-def _verification(
-    found: VerifyResult, max_distance: float | None, faces: Sequence[ResolvedProbe]
-) -> Verification:
-    """Decide from the statement's result. Raises FaceNotFound."""
-    if found.face_id is None or found.distance is None:
-        raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
-    threshold = found.threshold if max_distance is None else max_distance
-    return Verification(
-        match=found.distance <= threshold,
-        distance=found.distance,
-        threshold=threshold,
-        nearest_face_id=found.face_id,
-        faces=found.faces,
-        space=found.space,
-        rule=found.rule,
-        qualities=[face.quality for face in faces],
-    )

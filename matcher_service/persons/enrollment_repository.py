@@ -10,12 +10,8 @@ from matcher_service.domain.errors import PersonFull
 from matcher_service.domain.faces import Encoding, EnrolledFace, Enrollment, Face, Person, PersonChange
 from matcher_service.persons.duplicate_refusal import AddedFace, check_added
 from matcher_service.persons.preview import Policy, Preview, Replay, ReplayedFace
-from matcher_service.persons.repository import (
-    PersonRepository,
-    changed_fields,
-    delete_expired,
-    expire_time_of,
-)
+from matcher_service.persons.repository import PersonRepository, delete_expired
+from matcher_service.persons.rows import changed_fields, expire_time_of
 from matcher_service.postgres.database import Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import vector_wire

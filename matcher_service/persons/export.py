@@ -9,7 +9,7 @@ from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.audit.reading import Event, event_of
 from matcher_service.domain.errors import PersonNotFound
 from matcher_service.domain.faces import Encoding, Face, Person
-from matcher_service.persons.repository import face_of, person_of
+from matcher_service.persons.rows import face_of, person_of
 from matcher_service.postgres.database import Database, Row
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import read_vectors

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.domain.errors import Overloaded, PersonExists, PersonFull, StoredFaceNotFound
 from matcher_service.domain.faces import Move, Person
-from matcher_service.persons.repository import LOCK_ATTEMPTS, PersonRepository, delete_expired, person_of
+from matcher_service.persons.repository import LOCK_ATTEMPTS, PersonRepository, delete_expired
+from matcher_service.persons.rows import person_of
 from matcher_service.postgres.database import Row, Session
 from matcher_service.postgres.driver_errors import RETRY_OVERLOADED_SECONDS, retried_on_schema_change
 

@@ -8,14 +8,14 @@ from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.domain.attributes import Attributes, Selection, check_count
 from matcher_service.domain.errors import Overloaded, PersonFull
 from matcher_service.domain.faces import Erasure, Face, FaceChange, Merge, Person, PersonChange
+from matcher_service.persons.rows import changed_fields, face_of, person_of
 from matcher_service.persons.selecting import select_persons
 from matcher_service.postgres.database import Database, Row, Session
 from matcher_service.postgres.driver_errors import RETRY_OVERLOADED_SECONDS, retried_on_schema_change
 
 LOCK_ATTEMPTS = 5
-LISTED_BY_KEY = (
-    5000  # of more people than that some are met soon in the order of ids; up to it keys are sorted
-)
+# Up to so many selected people are listed by their sorted keys; of more, some are met soon by id.
+LISTED_BY_KEY = 5000
 PAGE_ATTRIBUTE_BYTES = 2 * 1024 * 1024
 LIST_CONDITIONS = frozenset({"person_keys", "labels_path", "name_prefix", "only_suspended", "only_active"})
 NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)  # the driver's form of infinity
@@ -233,47 +233,3 @@ async def delete_expired(session: Session, person_ids: list[str]) -> None:
     """Erase the expired faces of locked persons, with a receipt and an audit event for each person."""
     for row in await session.rows("delete_expired", person_ids=person_ids):
         await append_event(session, Change(Action.EXPIRE, row["person_tag"], faces=row["faces"]))
-
-
-def expire_time_of(value: datetime.datetime | None) -> datetime.datetime | None:
-    """The expire time, or None for never: the driver reads infinity as the largest datetime."""
-    return None if value is None or value.year == datetime.MAXYEAR else value
-
-
-def face_of(row: Row, person_id: str) -> Face:
-    """Read a person's face from a row."""
-    return Face(
-        face_id=row["face_id"],
-        person_id=person_id,
-        external_ref=row["external_ref"],
-        space=row["space"],
-        fingerprint=row["fingerprint"],
-        create_time=row["create_time"],
-        expire_time=expire_time_of(row["expire_time"]),
-    )
-
-
-def person_of(row: Row) -> Person | None:
-    """Read a person from a row; None if it has none."""
-    if row["person_id"] is None:
-        return None
-    return Person(
-        row["person_id"],
-        row["display_name"],
-        row["faces"],
-        row["create_time"],
-        row["update_time"],
-        Attributes.of(row["labels"], row["metadata"]),
-        row["suspended"],
-    )
-
-
-def changed_fields(row: Row) -> str:
-    """The fields of a person that a statement changed, as audit events name them."""
-    changed = {
-        "display_name": row["renamed"],
-        "labels": row["relabeled"],
-        "metadata": row["new_metadata"],
-        "suspended": row.get("suspended_or_resumed"),
-    }
-    return ", ".join(name for name, changes in changed.items() if changes)
