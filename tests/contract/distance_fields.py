@@ -98,7 +98,7 @@ CalibrateResponse: calibration
 Calibration: calibration_id create_time faces genuine_persons genuine_pairs impostor_persons impostor_pairs
 Calibration: target_fmr target_false_positives verify identify curve genuine_counts impostor_counts
 Calibration: likely_duplicates identify_needs groups between_groups one_threshold_serves searches
-Calibration: scores score_rule
+Calibration: omitted_groups scores score_rule
 GroupRates: value persons impostor_persons impostor_pairs genuine_persons genuine_pairs fmr fnmr
 GroupRates: exceeds_target own_threshold own_fnmr needs needed_persons
 GroupPairRates: value_a value_b fmr fmr_differs fnmr_differs

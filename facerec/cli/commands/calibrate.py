@@ -183,6 +183,9 @@ def _needs(found: "Calibration") -> Iterator[tuple[str, str]]:
         yield f"no threshold for FPIR {format_number(search.target_fpir)}", search.needs
     for group in found.groups:
         yield f"no rates of {group_name(group.value)}", group.needs
+    if found.omitted_groups:
+        groups = output.counted(found.omitted_groups, "group")
+        yield f"{groups} left out", "with fewer than 20 people; rates need 20 at least"
 
 
 def _cells(point: "OperatingPoint") -> tuple[str, ...]:

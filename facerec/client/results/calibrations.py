@@ -110,6 +110,8 @@ class Calibration:
         one_threshold_serves: Whether `verify` serves all groups: "serves" (the 95 % interval of the false
             match rate within every group ends at `target_fmr` or below), "exceeded" (a group's is more, one
             whose `exceeds_target` is True), "undecided" (it is not known), or "" without groups.
+        omitted_groups: How many groups of fewer than 20 people `groups` does not have: with a `request_id`
+            the answer is stored, and does not name them.
         searches: Thresholds for `identify` by false positive identification rate, of 0.003 and 0.001.
         scores: The rates of claims, by each rule and for 1 to `photos` photos; empty unless they were asked
             for.
@@ -135,6 +137,7 @@ class Calibration:
     groups: tuple[GroupRates, ...]
     between_groups: tuple[GroupPairRates, ...]
     one_threshold_serves: str
+    omitted_groups: int
     searches: tuple[SearchRates, ...]
     scores: tuple[ClaimRates, ...]
     score_rule: str
@@ -166,6 +169,7 @@ class Calibration:
             groups=tuple(map(GroupRates.from_message, message.groups)),
             between_groups=tuple(map(GroupPairRates.from_message, message.between_groups)),
             one_threshold_serves=one_threshold(message),
+            omitted_groups=message.omitted_groups,
             searches=tuple(map(SearchRates.from_message, message.searches)),
             scores=tuple(map(ClaimRates.from_message, message.scores)),
             score_rule=score_rule_name(message.score_rule),

@@ -573,6 +573,7 @@ class Calibration(_message.Message):
     BETWEEN_GROUPS_FIELD_NUMBER: _builtins.int
     ONE_THRESHOLD_SERVES_FIELD_NUMBER: _builtins.int
     SEARCHES_FIELD_NUMBER: _builtins.int
+    OMITTED_GROUPS_FIELD_NUMBER: _builtins.int
     SCORES_FIELD_NUMBER: _builtins.int
     SCORE_RULE_FIELD_NUMBER: _builtins.int
     calibration_id: _builtins.str
@@ -602,6 +603,11 @@ class Calibration(_message.Message):
     """
     one_threshold_serves: Global___OneThreshold.ValueType
     """one_threshold_serves says whether verify serves all groups."""
+    omitted_groups: _builtins.int
+    """omitted_groups counts the groups of fewer than 20 people that groups does
+    not have: an answer with a request_id is stored, and does not name them.
+    Unit: groups.
+    """
     score_rule: _score_rule_pb2.ScoreRule.ValueType
     """score_rule is the request's, which ApplyCalibration sets. Unspecified where
     pairs were measured.
@@ -691,12 +697,13 @@ class Calibration(_message.Message):
         between_groups: _abc.Iterable[Global___GroupPairRates] | None = ...,
         one_threshold_serves: Global___OneThreshold.ValueType = ...,
         searches: _abc.Iterable[Global___SearchRates] | None = ...,
+        omitted_groups: _builtins.int = ...,
         scores: _abc.Iterable[Global___ClaimRates] | None = ...,
         score_rule: _score_rule_pb2.ScoreRule.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "identify", b"identify", "verify", b"verify"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["between_groups", b"between_groups", "calibration_id", b"calibration_id", "create_time", b"create_time", "curve", b"curve", "faces", b"faces", "genuine_counts", b"genuine_counts", "genuine_pairs", b"genuine_pairs", "genuine_persons", b"genuine_persons", "groups", b"groups", "identify", b"identify", "identify_needs", b"identify_needs", "impostor_counts", b"impostor_counts", "impostor_pairs", b"impostor_pairs", "impostor_persons", b"impostor_persons", "likely_duplicates", b"likely_duplicates", "one_threshold_serves", b"one_threshold_serves", "score_rule", b"score_rule", "scores", b"scores", "searches", b"searches", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr", "verify", b"verify"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["between_groups", b"between_groups", "calibration_id", b"calibration_id", "create_time", b"create_time", "curve", b"curve", "faces", b"faces", "genuine_counts", b"genuine_counts", "genuine_pairs", b"genuine_pairs", "genuine_persons", b"genuine_persons", "groups", b"groups", "identify", b"identify", "identify_needs", b"identify_needs", "impostor_counts", b"impostor_counts", "impostor_pairs", b"impostor_pairs", "impostor_persons", b"impostor_persons", "likely_duplicates", b"likely_duplicates", "omitted_groups", b"omitted_groups", "one_threshold_serves", b"one_threshold_serves", "score_rule", b"score_rule", "scores", b"scores", "searches", b"searches", "target_false_positives", b"target_false_positives", "target_fmr", b"target_fmr", "verify", b"verify"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

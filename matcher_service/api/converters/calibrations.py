@@ -107,11 +107,23 @@ def stored_message(found: Calibration) -> pb.CalibrateResponse:
     """Build a calibration that is stored, which names nobody: without the likely duplicates, and without the
     groups of fewer than MIN_PERSONS people, as the value of a label may be that of a single person.
     """
-    response = calibration_message(dataclasses.replace(found, likely_duplicates=()))
-    large = [group for group in response.calibration.groups if group.persons >= MIN_PERSONS]
-    del response.calibration.groups[:]
-    response.calibration.groups.extend(large)
+    groups = _of_many(found.groups) if found.groups else None
+    response = calibration_message(dataclasses.replace(found, likely_duplicates=(), groups=groups))
+    if found.groups and groups:
+        response.calibration.omitted_groups = len(found.groups.groups) - len(groups.groups)
     return response
+
+
+def _of_many(found: GroupComparison) -> GroupComparison:
+    """The groups of MIN_PERSONS people or more, and the pairs of these."""
+    kept = [number for number, group in enumerate(found.groups) if group.measured.persons >= MIN_PERSONS]
+    place = {number: index for index, number in enumerate(kept)}
+    pairs = [
+        dataclasses.replace(pair, a=place[pair.a], b=place[pair.b])
+        for pair in found.pairs
+        if {pair.a, pair.b} <= place.keys()
+    ]
+    return dataclasses.replace(found, groups=[found.groups[number] for number in kept], pairs=pairs)
 
 
 def applied_message(applied: Applied) -> pb.ApplyCalibrationResponse:

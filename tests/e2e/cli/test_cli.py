@@ -248,5 +248,6 @@ def test_a_collection_is_calibrated_and_plotted_and_its_thresholds_are_applied(
     named = ("people", "set-labels", "p0", "site=oslo", "--collection", "calibrated")
     assert terminal.run(*named).code == 0
     grouped = terminal.run(*calibrate, "--group-label", "site")
-    assert "no rates of oslo: " in grouped.out
+    assert "oslo" not in grouped.out
+    assert "1 group left out: with fewer than 20 people" in grouped.out
     assert "(without the label)" in grouped.out

@@ -59,8 +59,8 @@ def test_photos_of_a_form_enroll_a_person_who_is_then_verified_and_found(
     assert compared["match"] is True
     listed = http.send(gateway, "GET", f"/v1/persons?person_id_prefix={ann}").json
     assert [person["personId"] for person in listed["persons"]] == [ann]
-    assert http.send(gateway, "GET", f"/v1/persons/{ann}").json["person"]["faceCount"] == "2"
-    assert http.send(gateway, "DELETE", f"/v1/persons/{ann}").json["facesDeleted"] == "2"
+    assert http.send(gateway, "GET", f"/v1/persons/{ann}").json["person"]["faceCount"] == 2
+    assert http.send(gateway, "DELETE", f"/v1/persons/{ann}").json["facesDeleted"] == 2
     assert http.send(gateway, "GET", f"/v1/persons/{ann}").status == 404
 
 

@@ -97,6 +97,16 @@ async def test_the_rates_of_groups_are_those_that_numpy_counts(
     assert str(oslo.fmr.value) in kept
     assert not any(word in kept for word in ("site", "oslo", "bergen"))
     await check_refused_labels(matcher)
+    stored = await calibrate(matcher, target_fmr=0.01, group_label="site", request_id="by site")
+    assert [value(each) for each in stored.groups] == ["bergen", "oslo", None]
+    assert (stored.omitted_groups, len(stored.between_groups)) == (1, 3)
+    connection = await asyncpg.connect(database_url)
+    try:
+        answer = await connection.fetchval("SELECT answer FROM facerec.operation")
+    finally:
+        await connection.close()
+    assert b"oslo" in answer
+    assert b"few" not in answer
 
 
 async def check_refused_labels(matcher: RunningMatcher) -> None:

@@ -119,7 +119,7 @@ def test_buf_calls_an_open_service_and_a_locked_one_as_documented(session: Sessi
     command, environment = ["sh", "-eu", "-c", session.here(block)], {**os.environ, "PATH": path}
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count('"faceCount": "1"') == 2  # of GetPerson and of ListPersons
+    assert done.stdout.count('"faceCount": 1') == 2  # of GetPerson and of ListPersons
     assert '"match": true' in done.stdout
 
 

@@ -87,6 +87,7 @@ def calibration() -> Calibration:
         groups=(),
         between_groups=(),
         one_threshold_serves="",
+        omitted_groups=0,
         searches=(),
         scores=(),
         score_rule="",
@@ -120,6 +121,7 @@ def test_a_calibration_shows_groups_what_they_need_and_thresholds_of_searches(
         groups=(measured, few),
         between_groups=(GroupPairRates("oslo", None, rate, True, None),),
         one_threshold_serves="exceeded",
+        omitted_groups=0,
         searches=(
             SearchRates(0.003, 0.42, rate, rate, ""),
             SearchRates(0.001, None, None, None, "set max_persons to 10000"),
