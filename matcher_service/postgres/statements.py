@@ -29,7 +29,10 @@ FILES: Final = {
     "serving": (
         "postgres/postgres.sql",
         "identification/identification.sql",
+        "identification/scans.sql",
+        "identification/comparison.sql",
         "persons/persons.sql",
+        "persons/enrollment.sql",
         "persons/moves.sql",
         "persons/consistency.sql",
         "collections/collections.sql",
