@@ -82,7 +82,7 @@ ORDER BY pair.low_key, pair.high_key;
 -- name: review_by_index
 -- As review_exactly, without :after_key and :until_key, among the 50 persons whom each index proposes for each center of
 -- a person. The indexes on half of the dimensions of means and of centers; face (person_key, content_id), person
--- (person_key).
+-- (person_key), one by one.
 WITH own AS MATERIALIZED (
     SELECT c.person_key, c.center,
            greatest(c.person_key, CASE WHEN c.person_key = :last_low_key::bigint THEN :last_high_key::bigint END) AS after_own_key
@@ -137,8 +137,12 @@ WITH own AS MATERIALIZED (
 SELECT pair.low_key, pair.high_key, a.person_id AS a, b.person_id AS b,
        pair.low_face, pair.high_face, pair.distance, pair.dismissed
 FROM pair
-JOIN facerec.:"person" a ON a.collection_id = :collection_id AND a.person_key = pair.low_key
-JOIN facerec.:"person" b ON b.collection_id = :collection_id AND b.person_key = pair.high_key
+CROSS JOIN LATERAL (
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = pair.low_key OFFSET 0
+) a
+CROSS JOIN LATERAL (
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = pair.high_key OFFSET 0
+) b
 ORDER BY pair.low_key, pair.high_key;
 
 -- name: lock_pair

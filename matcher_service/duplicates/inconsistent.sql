@@ -24,7 +24,7 @@ LIMIT :max_faces;
 -- person's other faces, that are within :near_distance, and other_within those of the other person's other faces that are
 -- so near to the other face. Persons dismissed as different from the face's are left out. Face
 -- (face_id) and (person_key, content_id); one sequential scan of all faces: OFFSET 0 keeps the few in the inner loop, and
--- an array of distance and key has the least of both without sorting. Person (person_key).
+-- an array of distance and key has the least of both without sorting. Person (person_key), one by one.
 WITH item AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding,
            own.face_id AS own_face_id, own.distance AS own_distance, counts.own_faces, counts.own_within
@@ -79,8 +79,12 @@ CROSS JOIN LATERAL (
     FROM facerec.:"face" g
     WHERE g.collection_id = :collection_id AND g.person_key = nearest.other[2]::bigint AND g.face_id <> o.face_id AND g.expire_time > now()
 ) others
-JOIN facerec.:"person" a ON a.collection_id = :collection_id AND a.person_key = item.person_key
-JOIN facerec.:"person" b ON b.collection_id = :collection_id AND b.person_key = nearest.other[2]::bigint
+CROSS JOIN LATERAL (
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = item.person_key OFFSET 0
+) a
+CROSS JOIN LATERAL (
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = nearest.other[2]::bigint OFFSET 0
+) b
 ORDER BY item.person_key, item.face_id;
 
 -- name: check_by_index
@@ -155,6 +159,10 @@ CROSS JOIN LATERAL (
     WHERE g.collection_id = :collection_id AND g.person_key = nearest.person_key AND g.face_id <> nearest.other_face_id
       AND g.expire_time > now()
 ) others
-JOIN facerec.:"person" a ON a.collection_id = :collection_id AND a.person_key = item.person_key
-JOIN facerec.:"person" b ON b.collection_id = :collection_id AND b.person_key = nearest.person_key
+CROSS JOIN LATERAL (
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = item.person_key OFFSET 0
+) a
+CROSS JOIN LATERAL (
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key OFFSET 0
+) b
 ORDER BY item.person_key, item.face_id;

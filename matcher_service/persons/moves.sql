@@ -11,23 +11,34 @@ RETURNING person_key;
 
 -- name: lock_moved_persons
 -- Locks the target and the owners of the faces, in the order of their ids by code points, until the transaction ends. A row
--- for each. Face (face_id), person (person_key), primary key of person.
+-- for each. Face (face_id), one by one: without statistics of the ids a long list would read all faces; person (person_key),
+-- primary key of person.
 SELECT p.person_id, p.person_key, p.suspended, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id
   AND (p.person_id = :target_id OR p.person_key = ANY (ARRAY(
       SELECT f.person_key
-      FROM facerec.:"face" f
-      WHERE f.collection_id = :collection_id AND f.face_id = ANY (:face_ids::uuid[]) AND f.expire_time > now()
+      FROM unnest(:face_ids::uuid[]) AS i(face_id)
+      CROSS JOIN LATERAL (
+          SELECT f.person_key
+          FROM facerec.:"face" f
+          WHERE f.collection_id = :collection_id AND f.face_id = i.face_id AND f.expire_time > now()
+          OFFSET 0
+      ) f
   )))
 ORDER BY p.person_id
 FOR UPDATE;
 
 -- name: owners_of_faces
--- The owner of each face that exists. Face (face_id).
-SELECT f.face_id, f.person_key
-FROM facerec.:"face" f
-WHERE f.collection_id = :collection_id AND f.face_id = ANY (:face_ids::uuid[]) AND f.expire_time > now();
+-- The owner of each face that exists. Face (face_id), one by one.
+SELECT i.face_id, f.person_key
+FROM unnest(:face_ids::uuid[]) AS i(face_id)
+CROSS JOIN LATERAL (
+    SELECT f.person_key
+    FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.face_id = i.face_id AND f.expire_time > now()
+    OFFSET 0
+) f;
 
 -- name: move_faces
 -- Moves faces of the locked persons :person_keys, of whom :target_key gets them. Of copies of one photo or encoding one is
@@ -35,8 +46,14 @@ WHERE f.collection_id = :collection_id AND f.face_id = ANY (:face_ids::uuid[]) A
 WITH chosen AS MATERIALIZED (
     SELECT f.face_id, f.content_id,
            row_number() OVER (PARTITION BY f.content_id ORDER BY f.create_time, f.face_id) AS copy
-    FROM facerec.:"face" f
-    WHERE f.collection_id = :collection_id AND f.face_id = ANY (:face_ids::uuid[]) AND f.person_key <> :target_key
+    FROM (SELECT DISTINCT unnest(:face_ids::uuid[]) AS face_id) i
+    CROSS JOIN LATERAL (
+        SELECT f.face_id, f.content_id, f.create_time, f.person_key
+        FROM facerec.:"face" f
+        WHERE f.collection_id = :collection_id AND f.face_id = i.face_id
+        OFFSET 0
+    ) f
+    WHERE f.person_key <> :target_key
 ), copied AS MATERIALIZED (
     SELECT chosen.face_id
     FROM chosen
@@ -114,10 +131,16 @@ RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p
            WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()) AS faces;
 
 -- name: get_persons
--- One row for each person asked for who exists. Primary keys of collection and person, face (person_key, content_id).
+-- One row for each person asked for who exists. Primary keys of collection and person, one by one as in lock_persons, face
+-- (person_key, content_id).
 SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.labels, p.metadata, p.suspended,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c
-LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = ANY (:person_ids::text[])
+LEFT JOIN (
+    unnest(:person_ids::text[]) AS i(person_id)
+    CROSS JOIN LATERAL (
+        SELECT p.* FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id OFFSET 0
+    ) p
+) ON true
 WHERE c.collection_id = :collection_id;

@@ -72,13 +72,13 @@ WHERE c.collection_id = :collection_id;
 -- name: select_persons
 -- The keys of :max_persons people at most of those with one of the ids :person_ids, labels as :labels_path demands
 -- (PersonFilter.path), and a name that begins with :name_prefix; of the suspended with :only_suspended, of the others with
--- :only_active, both true if they are there. Run without what is not asked for. Primary key of person, the index on labels,
--- person (display_name) between the first and the last possible name, of 256 characters, or person (person_key) WHERE
--- suspended.
+-- :only_active, both true if they are there. Run without what is not asked for. Primary key of person, one by one as in
+-- lock_persons, and person (person_key); the index on labels, person (display_name) between the first and the last possible
+-- name, of 256 characters, or person (person_key) WHERE suspended.
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id
-  AND p.person_id = ANY (:person_ids::text[])
+  AND p.person_key = ANY (ARRAY(SELECT k.person_key FROM unnest(:person_ids::text[]) AS i(person_id) CROSS JOIN LATERAL (SELECT k.person_key FROM facerec.:"person" k WHERE k.collection_id = :collection_id AND k.person_id = i.person_id OFFSET 0) k))
   AND p.labels <> '{}' AND p.labels @@ :labels_path::jsonpath
   AND p.display_name <> '' AND p.display_name ~>=~ :name_prefix AND p.display_name ~<=~ (:name_prefix || repeat(chr(1114111), 256))
   AND p.suspended AND :only_suspended::boolean
@@ -198,11 +198,19 @@ WHERE c.collection_id = :collection_id;
 
 -- name: lock_persons
 -- Locks those of the persons who exist, in the order of their ids by code points, until the transaction ends. A row for
--- each, or one of nulls. Primary keys.
+-- each, or one of nulls. Primary keys, looked up one by one: without statistics of the ids a long list would read everybody.
+-- The ids are compared again, in case a person was renamed before they were locked.
 WITH locked AS MATERIALIZED (
     SELECT p.person_id, p.person_key, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id = ANY (:person_ids::text[])
+      AND p.person_key = ANY (ARRAY(
+          SELECT k.person_key
+          FROM unnest(:person_ids::text[]) AS i(person_id)
+          CROSS JOIN LATERAL (
+              SELECT k.person_key FROM facerec.:"person" k WHERE k.collection_id = :collection_id AND k.person_id = i.person_id OFFSET 0
+          ) k
+      ))
     ORDER BY p.person_id
     FOR UPDATE
 )

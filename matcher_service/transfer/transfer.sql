@@ -27,10 +27,17 @@ ON CONFLICT DO NOTHING;
 
 -- name: lock_imported_persons
 -- Locks the existing persons until the transaction ends, in the same order as merges, so that their faces do not change
--- before import_faces, the next statement. Returns their keys. Primary key of person.
+-- before import_faces, the next statement. Returns their keys. Primary key of person, one by one as in lock_persons.
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id AND p.person_id = ANY (:person_ids::text[])
+  AND p.person_key = ANY (ARRAY(
+      SELECT k.person_key
+      FROM unnest(:person_ids::text[]) AS i(person_id)
+      CROSS JOIN LATERAL (
+          SELECT k.person_key FROM facerec.:"person" k WHERE k.collection_id = :collection_id AND k.person_id = i.person_id OFFSET 0
+      ) k
+  ))
 ORDER BY p.person_id
 FOR UPDATE;
 
@@ -237,8 +244,16 @@ WHERE n.number > :max_faces::bigint - n.others
 ORDER BY n.ordinal;
 
 -- name: delete_excess
--- Deletes faces that this transaction added. Face (face_id).
-DELETE FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = ANY (:face_ids::uuid[]);
+-- Deletes faces that this transaction added. Face (face_id), one by one, and (person_key, content_id).
+DELETE FROM facerec.:"face" f
+USING unnest(:face_ids::uuid[]) AS i(face_id)
+CROSS JOIN LATERAL (
+    SELECT k.person_key, k.content_id
+    FROM facerec.:"face" k
+    WHERE k.collection_id = :collection_id AND k.face_id = i.face_id
+    OFFSET 0
+) k
+WHERE f.collection_id = :collection_id AND f.person_key = k.person_key AND f.content_id = k.content_id AND f.face_id = i.face_id;
 
 -- name: count_known
 -- The number of the given faces that exist and need not be replaced. Primary keys of collection and person, face
