@@ -89,6 +89,12 @@ async def test_the_rates_of_groups_are_those_that_numpy_counts(
     assert pair.fmr.low < pair.fmr.value < pair.fmr.high
     assert pair.fmr_differs
     assert len(found.between_groups) == 6
+    stored = await calibrate(matcher, target_fmr=0.01, group_label="site", request_id="r")
+    assert [value(each) for each in stored.groups] == ["bergen", "oslo", None]
+    assert [(each.value_a, each.value_b) for each in stored.between_groups] == [
+        ("bergen", "oslo"), ("bergen", ""), ("oslo", "")
+    ]  # fmt: skip
+    assert "few" not in str(stored), "a value of few people is not kept with a stored answer"
     oslo = found.groups[1]
     assert oslo.exceeds_target
     assert oslo.own_threshold < threshold
