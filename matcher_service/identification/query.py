@@ -217,7 +217,7 @@ def counted_result(query: Query, rows: Sequence[Row]) -> SearchResult:
         probe_found=rows[0]["probe_found"],
         mode=SearchMode.EXACT,
         faces=faces,
-        candidates=candidates(within[: query.max_candidates]),
+        candidates=candidates(within[: query.max_rows]),
         matched_persons=len(within),
         calibration_id=rows[0]["calibration_id"],
         collection_faces=faces,

@@ -77,6 +77,16 @@ async def test_a_search_for_one_person_by_several_photos_counts_as_so_many_tries
         assert await tries(administrator) == [("held", hours)] * 2
 
 
+async def test_a_search_by_a_person_counts_everybody_who_matches_beyond_the_candidates(
+    matcher: RunningMatcher,
+) -> None:
+    request = pb.IdentifyRequest(
+        probes=[pb.Probe(person_id="other")], filter=pb.PersonFilter(person_ids=FEW[:4]), max_candidates=1
+    )
+    [face] = (await matcher.stub.Identify(request, metadata=bearer("h"))).faces
+    assert ([each.person_id for each in face.candidates], face.matched_persons) == (FEW[:1], 4)
+
+
 async def test_a_refused_search_counts_nothing_and_a_match_what_a_match_of_verify_does(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
