@@ -4,7 +4,9 @@ Answering match or no match for vectors of the caller's choice leaks a stored te
 point where the answer changes is an equation about the template. So sending vectors requires `encodings`. A
 caller with `encodings` but without `scores` is answered only where failed tries are counted: by Verify, and
 for the duplicates of its own enrollments. A stored face named by its id may be one that the caller chose, or
-a copy of another person's, so it requires `scores`.
+a copy of another person's, so it requires `scores`. Several photos of one face are compared as their mean
+(identification/fusion.py), which the caller chose among many: without `scores` too only where failed tries
+are counted.
 
 A key may be limited to people with some labels: for its caller, others are as if they were not enrolled.
 """
@@ -54,6 +56,19 @@ def check_may_name_face(field: str) -> None:
         raise ScoresWithheld(
             "this key is limited to people with its labels, and a stored face may be of others: send the "
             "image or the encoding",
+            field=field,
+        )
+
+
+def check_may_search_by_mean(field: str) -> None:
+    """Raises ScoresWithheld if the mean of several photos may not be compared without counting tries.
+
+    Means of ordinary photos can be moved along any line in small steps, as vectors can.
+    """
+    if not call.may_see_scores():
+        raise ScoresWithheld(
+            "this key lacks the right `scores`, which a search among many people by several photos requires: "
+            "send one photo, choose few people by `filter`, or have `scores = true` set on the key",
             field=field,
         )
 

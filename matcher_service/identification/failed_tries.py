@@ -21,7 +21,9 @@ from matcher_service.identification.query import CountedTry, Query, SearchResult
 from matcher_service.identification.repository import DecisionRepository, NoTryLeft
 
 DAY_SECONDS: Final = 86400.0
-MATCH_TRIES: Final = 0.05  # the cost of a match if the caller chooses encodings; with images it is 0
+# The cost of a match, per photo, if the caller chooses what is compared: encodings, or the images of a mean.
+# A match of a single image costs nothing.
+MATCH_TRIES: Final = 0.05
 MAX_COUNTED_PERSONS: Final = 10  # a search among so many people or fewer is a try against each
 MAX_WAITING = 16  # waiting tries of one caller against one person
 RETRY_SECONDS = 1.0
@@ -73,7 +75,8 @@ class FailedTries:
         """Measure a face as DecisionRepository.verify does, and count it as a failed try if it does not
         match; one of several photos counts as so many.
 
-        A match costs MATCH_TRIES if the caller may send encodings, else nothing; it gives no tries back.
+        A match costs MATCH_TRIES if the caller may send encodings or sends several photos, else nothing; it
+        gives no tries back.
 
         Raises TriesExhausted, whatever the distance is, and what DecisionRepository raises.
         """
@@ -218,7 +221,7 @@ def _counted(budget: Budget, max_distance: float | None, photos: int) -> Counted
         max_distance,
         budget.try_seconds,
         budget.max_missing_seconds,
-        match_tries=MATCH_TRIES * photos if call.may_send_encodings() else 0.0,
+        match_tries=MATCH_TRIES * photos if photos > 1 or call.may_send_encodings() else 0.0,
         failure_tries=float(photos),
     )
 

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from facerec.serving.middleware import call
+from matcher_service import caller_rights as rights
 from matcher_service.audit.changes import Action
 from matcher_service.audit.decisions import DecisionLog
 from matcher_service.calibration.expected_false_positives import CalibrationCache
@@ -128,7 +129,8 @@ class Matcher:
         of all their faces, and not among the candidates. Several faces are searched for at once
         (SEARCHES_IN_FLIGHT), so that those that need an exact scan share it. With `same_person` the probes
         are photos of one person, none is a person, and there is one answer.
-        Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left,
+        Raises ScoresWithheld for several such photos of a caller without scores, unless few people are
+        chosen, FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left,
         TriesExhausted for callers whose tries are counted, and of a person PersonNotFound, and OptionInvalid
         for many faces. What is found has all that was committed
         `max_staleness` seconds before the search, None for 0. With it StoreUnavailable is raised if its audit
@@ -142,6 +144,8 @@ class Matcher:
         person_keys, labels_path = await self._search.narrow(
             collection_id, chosen, max_staleness=max_staleness
         )
+        if same_person and len(resolved) > 1 and not _are_few(person_keys):
+            rights.check_may_search_by_mean("same_person")
 
         def query(face: ResolvedProbe) -> Query:
             return Query(
@@ -218,7 +222,7 @@ class Matcher:
     async def _decide(self, query: Query) -> SearchResult:
         """Search, for a caller whose tries are counted among few people as by a claim of each."""
         per_day = call.failed_tries_per_day()
-        if per_day is not None and 0 < len(query.person_keys or ()) <= MAX_COUNTED_PERSONS:
+        if per_day is not None and query.person_keys and _are_few(query.person_keys):
             return await self._tries.identify(query, per_day)
         return await self._search.decide(query)
 
@@ -241,3 +245,8 @@ class Matcher:
 
         found = await gather_or_cancel(map(faces, probes), limit=1 if all_faces else PHOTOS_IN_FLIGHT)
         return [(index, face) for index, every in enumerate(found) for face in every]
+
+
+def _are_few(person_keys: Sequence[int] | None) -> bool:
+    """Whether a search among these people, None for all, is a try against each."""
+    return person_keys is not None and len(person_keys) <= MAX_COUNTED_PERSONS

@@ -115,8 +115,9 @@ def identify(
             allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
             began, and is answered also while the database's primary is lost. None: it misses nothing.
         same_person: Whether the probes are photos of one person, who gets one answer: a face is as far from
-            them as the root mean square of its distances from each. Not together with `all_faces`. Default:
-            False.
+            them as the root mean square of its distances from each. Not together with `all_faces`. A key
+            without `scores` may send several only with `person_ids` or `labels` of 10 people or fewer.
+            Default: False.
         collection_id: The collection; "" is `default`.
 
     Returns:

@@ -855,7 +855,9 @@ class IdentifyRequest(_message.Message):
     same_person: _builtins.bool
     """same_person says that the probes are photos of one person: they get one
     answer, in which a face is as far from them as the root mean square of its
-    distances from each. Excludes all_faces. Default: false.
+    distances from each. Excludes all_faces. Without scores, several probes are
+    refused as NOT_PERMITTED unless filter selects 10 people or fewer. Default:
+    false.
     """
     @_builtins.property
     def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]:

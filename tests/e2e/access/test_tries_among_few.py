@@ -115,3 +115,38 @@ async def test_pictures_without_scores_are_counted_too_and_searches_at_once_as_o
         with pytest.raises(grpc.aio.AioRpcError):
             await found(cameras, [FAR] * 8, FEW[:2], "c")
         assert await tries(administrator) == [("camera", 24.0)] * 2
+
+
+async def test_by_the_mean_of_several_pictures_a_key_without_scores_searches_few_people_only(
+    start_matcher: StartMatcher,
+    database_url: str,
+    keys_file: Callable[..., Path],
+    administrator: asyncpg.Connection,
+    matcher: RunningMatcher,
+) -> None:
+    """Means of ordinary photos move in small steps, so free answers about them would reveal a vector."""
+    keys = keys_file(
+        entry("camera", "c", ["identify", "verify"], "failed_tries_per_day = 6"),
+        entry("desk", "s", ["identify"], "scores = true"),
+    )
+    async with vector_encoder() as address:
+        cameras = await start_matcher(database_url, keys_file=keys, encoder_address=address)
+        for people in ([], [*FEW, "other"], FEW[:2]):
+            probes = [pb.Probe(image=picture(NEAR))] * 2
+            request = pb.IdentifyRequest(
+                probes=probes, same_person=True, filter=pb.PersonFilter(person_ids=people), max_candidates=20
+            )
+            sighted = await cameras.stub.Identify(request, metadata=bearer("s"))
+            assert sighted.faces[0].matched_persons == (len(people) or len(FEW) + 1)
+            if people == FEW[:2]:
+                blind = await cameras.stub.Identify(request, metadata=bearer("c"))
+                assert [each.person_id for each in blind.faces[0].candidates] == people
+            else:
+                with refused(Reason.NOT_PERMITTED, "same_person", "scores = true"):
+                    await cameras.stub.Identify(request, metadata=bearer("c"))
+            one = pb.IdentifyRequest(probes=probes[:1], same_person=True)
+            assert (await cameras.stub.Identify(one, metadata=bearer("c"))).faces[0].candidates
+        assert await tries(administrator) == [("camera", 0.4)] * 2, "a match by a mean is a twentieth a photo"
+        claim = pb.VerifyRequest(person_id="other", probes=probes)
+        assert (await cameras.stub.Verify(claim, metadata=bearer("c"))).match
+        assert await tries(administrator) == [("camera", 0.4)] * 3
