@@ -654,7 +654,8 @@ class Calibration(_message.Message):
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___GroupRates]:
         """groups are the error rates of people by the request's group_label, the
-        largest group first, 16 at most.
+        largest group first, 16 at most. With a request_id without those of fewer
+        than 20 persons, as an answer that is stored names nobody.
         """
 
     @_builtins.property
