@@ -3,14 +3,19 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import numpy as np
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from facerec.client import AsyncCollectionClient, AsyncMatcherClient, CollectionSettings, Encoding, FaceBatch
 from facerec.errors import FacerecError, Reason
+from facerec.matcher.v1 import calibration_pb2, review_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service.postgres.statements import partition_name
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
+from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher
 
 VECTORS = vectors(8)
@@ -158,3 +163,31 @@ async def test_exports_and_imports_carry_who_is_suspended(matcher: RunningMatche
             if event.action == "IMPORT"
         ]
         assert changes == [("1", None), ("1", "1"), (None, None)]
+
+
+async def test_suspended_people_are_measured_in_no_rate_and_make_faces_inconsistent(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    await load(administrator, Dataset(24, photos=2, even=True, seed=5).all())
+    person = partition_name("person", "default")
+    await administrator.execute(f'UPDATE facerec.{person} SET labels = \'{{"site": "a"}}\'')
+    await administrator.execute(
+        f"UPDATE facerec.{person} SET suspended = true WHERE person_id IN ('p0', 'p1', 'p2')"
+    )
+    request = calibration_pb2.CalibrateRequest(target_fmr=0.1, photos=1, group_label="site")
+    found = (await matcher.collections.Calibrate(request)).calibration
+    assert (found.genuine_persons, found.impostor_persons) == (21, 21)
+    assert {each.persons for each in found.scores} == {21}
+    assert [(each.value, each.persons, each.genuine_persons) for each in found.groups] == [("a", 21, 21)]
+    far, near = (np.full(128, value, np.float32) for value in (1, 2))
+    async with AsyncMatcherClient(matcher.address) as client:
+        await client.enroll("ann", Encoding(near, SPACE))
+        await client.update_person("ann", suspended=True)
+        await client.enroll("bob", Encoding(far, SPACE))
+        (wrong,) = (await client.enroll("bob", Encoding(near + 0.01, SPACE))).faces
+        assert wrong.inconsistency is not None
+        assert wrong.inconsistency.person_id == "ann"
+    listed = await matcher.collections.ListInconsistentFaces(
+        review_pb2.ListInconsistentFacesRequest(person_id="bob")
+    )
+    assert [(each.face_id, each.other_person_id) for each in listed.faces] == [(wrong.face.face_id, "ann")]
