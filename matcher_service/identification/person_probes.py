@@ -10,7 +10,7 @@ from matcher_service.identification.photos import ResolvedProbe
 from matcher_service.identification.query import COUNTED_PERSONS
 from matcher_service.identification.repository import DecisionRepository
 
-MAX_PERSON_FACES = 64  # of a person who is a probe: each is a search, as many as four scans share
+MAX_PERSON_FACES = 64  # of a person who is a probe: each is a search, of which 8 at once share a scan
 
 
 def check_faces(probe: PersonProbe, *, found: bool, faces: int) -> None:
