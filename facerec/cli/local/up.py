@@ -41,7 +41,7 @@ def up(
         ),
     ] = 0,
 ) -> None:
-    """Run both services and the gateway on this machine, until Ctrl-C.
+    """Run both services and the gateway here, until Ctrl-C.
 
     Data is kept in an embedded PostgreSQL.
     """

@@ -15,9 +15,11 @@ import face_recognition
 import face_recognition_models as models
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFile
 
 from tests.benchmarks.encoder.pictures import Photo
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False  # the import of face_recognition sets it for the whole process
 
 FOLDER: Final = Path(__file__).parent
 CHIP_PIXELS: Final = 150
