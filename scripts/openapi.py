@@ -159,7 +159,11 @@ class Document:
             field = described.fields_by_name[step]
             repeated, described = repeated or field.is_repeated, field.message_type
         text = self._comments.get(field.full_name, "")
-        return ({"type": "array", "items": schema} if repeated else schema) | {"description": text}
+        if repeated or name in route.several:
+            # A form repeats its part; JSON has a text or a list.
+            photos = {"type": "array", "items": schema}
+            schema = photos if schema is PHOTO else {"anyOf": [schema, photos]}
+        return schema | {"description": text}
 
     def _connect(self, method: Method) -> dict[str, Any]:
         operation = self._operation(method, method.path.strip("/").replace("/", "_").replace(".", "_"))

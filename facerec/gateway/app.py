@@ -19,7 +19,7 @@ from facerec.gateway.connections import MAX_HEAD_BYTES
 from facerec.gateway.exchange import Exchange
 from facerec.gateway.forwarding import Forwarder
 from facerec.gateway.messages import Answer, to_json
-from facerec.gateway.methods import METHODS
+from facerec.gateway.methods import METHODS, namesake
 from facerec.gateway.openapi import document
 from facerec.gateway.origins import Origins
 from facerec.gateway.services import Services
@@ -172,15 +172,16 @@ class Gateway:
             case _, path:
                 verbs = ["POST"] if path in METHODS else []
                 verbs += ["GET"] if path in ("/health", "/ready", "/openapi.json") else []
-                await self._refuse_path(answer, verbs)
+                await self._refuse_path(answer, verbs, namesake(path))
 
-    async def _refuse_path(self, answer: AnswerSender, verbs: list[str]) -> None:
+    async def _refuse_path(self, answer: AnswerSender, verbs: list[str], meant: str = "") -> None:
         if verbs:
             allowed = ", ".join(verbs)
             more = [(b"allow", allowed.encode())]
             await answer.text(405, code_pb2.UNIMPLEMENTED, f"this path takes {allowed}", more)
         else:
-            await answer.text(404, code_pb2.UNIMPLEMENTED, "there is no such path; /openapi.json lists them")
+            where = f"{meant} is one" if meant else "/openapi.json lists them"
+            await answer.text(404, code_pb2.UNIMPLEMENTED, f"there is no such path; {where}")
 
 
 async def _unless_gone(receive: Receive, calling: Coroutine[Any, Any, bytes]) -> bytes:

@@ -90,6 +90,14 @@ def from_json(text: bytes, kind: type[Message]) -> Message:
     return message
 
 
+def parse_value(found: dict[str, Any], message: Message) -> None:
+    """Set a message from an object of parsed JSON. Raises Failed, naming the field."""
+    try:
+        json_format.ParseDict(found, message, max_recursion_depth=MAX_DEPTH)
+    except Exception as error:  # json_format raises others than its own too
+        raise invalid(error) from None
+
+
 def check_values(text: bytes) -> None:
     """Raises Failed if JSON has more than MAX_JSON_VALUES values, before any is made."""
     if sum(map(text.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:

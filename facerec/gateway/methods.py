@@ -57,3 +57,9 @@ METHODS: Final = {
     for method in map(_method, service.methods)
 }
 """Every method of the contract, by its path."""
+
+
+def namesake(path: str) -> str:
+    """The path of the method that has the name of a path's last step; empty for none."""
+    name = path.rpartition("/")[2]
+    return next((each for each, method in METHODS.items() if method.name == name), "")

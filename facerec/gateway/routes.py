@@ -20,12 +20,14 @@ class Route:
         path: The path; `{person_id}` in it is that field of the request.
         method: The method that it calls.
         images: The names of the photos, each with the path of its field in the request.
+        several: The names of those that may be given several times, with the path that they then have.
     """
 
     verb: str
     path: str
     method: Method
     images: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    several: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def match(self, path: str) -> dict[str, str] | None:
         """The fields that a path has; None if it is not this one."""
@@ -33,14 +35,34 @@ class Route:
         found = re.fullmatch(pattern, path)
         return found.groupdict() if found else None
 
+    def names(self) -> list[str]:
+        """The names that it takes: those of the photos, then those of the request's fields."""
+        fields = self.method.request.DESCRIPTOR.fields_by_name
+        return [*self.images, *(name for name in fields if name not in self.images)]
 
-def _route(verb: str, path: str, service: str, name: str, images: Mapping[str, str] = _NONE) -> Route:
-    return Route(verb, path, METHODS[f"/{service}/{name}"], images)
+
+def _route(
+    verb: str,
+    path: str,
+    service: str,
+    name: str,
+    images: Mapping[str, str] = _NONE,
+    *,
+    several: Mapping[str, str] = _NONE,
+) -> Route:
+    return Route(verb, path, METHODS[f"/{service}/{name}"], images, several)
 
 
 ROUTES: Final = (
     _route("POST", "/v1/enroll", MATCHER_SERVICE, "Enroll", {"image": "items.probe.image"}),
-    _route("POST", "/v1/verify", MATCHER_SERVICE, "Verify", {"image": "probe.image"}),
+    _route(
+        "POST",
+        "/v1/verify",
+        MATCHER_SERVICE,
+        "Verify",
+        {"image": "probe.image"},
+        several={"image": "probes.image"},
+    ),
     _route("POST", "/v1/identify", MATCHER_SERVICE, "Identify", {"image": "probes.image"}),
     _route(
         "POST",

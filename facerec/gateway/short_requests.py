@@ -3,20 +3,19 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from google.protobuf import json_format
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from facerec.gateway import failures, forms, messages
-from facerec.gateway.messages import MAX_DEPTH
+from facerec.gateway import failures, fields, forms, messages
 from facerec.gateway.routes import Route
 
 MAX_QUERY_FIELDS: Final = 256
-_BOOLEANS: Final = {"true": True, "false": False}
 
 
 def from_form(route: Route, body: bytes, content_type: str) -> Message:
@@ -30,16 +29,19 @@ def from_form(route: Route, body: bytes, content_type: str) -> Message:
                 )
             images.append((part.name, part.data))
         elif part.is_file:
-            raise failures.option_invalid(f"{part.name[:64]} takes no file", part.name[:64])
+            takes = " and ".join(f"{name}=@photo.jpg" for name in route.images)
+            raise failures.option_invalid(f"{part.name[:64]} takes no file: send {takes}", part.name[:64])
         else:
             texts.append((part.name, part.text))
     request = route.method.request()
     _add_images(request, route, images)
-    _set_texts(request, texts)
+    fields.set_texts(request, route, texts)
+    _check_photos(request, route, {name for name, _ in images})
+    _check_required(request, route)
     return request
 
 
-def from_query(route: Route, fields: Mapping[str, str], query: bytes) -> Message:
+def from_query(route: Route, in_path: Mapping[str, str], query: bytes) -> Message:
     """The request of a path's fields and a query. Raises Failed, naming the field."""
     request = route.method.request()
     try:
@@ -49,9 +51,9 @@ def from_query(route: Route, fields: Mapping[str, str], query: bytes) -> Message
     except ValueError:
         raise failures.option_invalid("the query is no list of fields in UTF-8") from None
     for name, _ in pairs:
-        if name in fields:
+        if name in in_path:
             raise failures.option_invalid(f"{name} is in the path already", name)
-    _set_texts(request, [*fields.items(), *pairs])
+    fields.set_texts(request, route, [*in_path.items(), *pairs])
     return request
 
 
@@ -69,7 +71,7 @@ def from_json(route: Route, body: bytes) -> Message:
         raise failures.option_invalid("the body is no JSON object")
     photos = {name: found.pop(name) for name in route.images if name in found and name != route.images[name]}
     request = route.method.request()
-    _parse(found, request)
+    messages.parse_value(found, request)
     _add_images(
         request, route, [(name, _decode(name, each)) for name in photos for each in _list(photos[name])]
     )
@@ -87,99 +89,50 @@ def _decode(name: str, text: Any) -> bytes:
         raise failures.option_invalid(f"{name} is no base64", name) from None
 
 
-def _parse(found: dict[str, Any], request: Message) -> None:
-    try:
-        json_format.ParseDict(found, request, max_recursion_depth=MAX_DEPTH)
-    except Exception as error:  # json_format raises others than its own too
-        raise messages.invalid(error) from None
-
-
-def _add_images(request: Message, route: Route, images: Iterable[tuple[str, bytes]]) -> None:
+def _add_images(request: Message, route: Route, images: list[tuple[str, bytes]]) -> None:
     """Set each photo in its field, with an element of its own where the field is in a repeated one."""
     given = set()
+    times = Counter(name for name, _ in images)
     for name, data in images:
-        *path, last = route.images[name].split(".")
+        paths = route.several if times[name] > 1 and name in route.several else route.images
+        *path, last = paths[name].split(".")
         parent: Any = request
         for step in path:
             child = getattr(parent, step)
-            repeated = _is_repeated(parent.DESCRIPTOR.fields_by_name[step])
+            repeated = fields.is_repeated(parent.DESCRIPTOR.fields_by_name[step])
             parent = child.add() if repeated else child
             if repeated:
                 given.discard(name)
         if name in given:
-            raise failures.option_invalid(f"{name} is given twice", name)
+            raise failures.option_invalid(f"{name} is given twice: {route.path} takes one", name)
         given.add(name)
         setattr(parent, last, data)
 
 
-def _set_texts(request: Message, texts: Iterable[tuple[str, str]]) -> None:
-    values: dict[str, list[str]] = {}
-    for name, text in texts:
-        values.setdefault(name, []).append(text)
-    for name, given in values.items():
-        _set(request, name, given)
+def _check_photos(request: Message, route: Route, given: Collection[str]) -> None:
+    """Raises Failed for a photo that is missing, with no other face in its place."""
+    for name, path in route.images.items():
+        paths = [path, *([route.several[name]] if name in route.several else [])]
+        if name not in given and not any(_has_face(request, each) for each in paths):
+            raise failures.option_invalid(f"there is no photo: send {name}=@photo.jpg", name)
 
 
-def _set(request: Message, name: str, texts: list[str]) -> None:
-    """Set a field by its path, such as options.max_faces, in each element of repeated messages on the way.
-
-    Several texts are the values of a repeated field, or of the elements in turn.
-    """
-    *path, last = name.split(".")
-    parents: list[Any] = [request]
-    for step in path:
-        field = _field(parents[0], step, name)
-        if field.message_type is None or _is_map(field):
-            raise _unknown(name)
-        children = [getattr(parent, field.name) for parent in parents]
-        parents = [each for child in children for each in child] if _is_repeated(field) else children
-        if not parents:
-            raise failures.option_invalid(f"{name[:64]}: there is no photo that it is about", name[:64])
-    field = _field(parents[0], last, name)
-    values = [_value(field, text, name) for text in texts]
-    if _is_repeated(field) and not _is_map(field):
-        per_parent: list[Any] = [values] * len(parents)
-    elif len(values) == 1:
-        per_parent = values * len(parents)
-    elif len(values) == len(parents):
-        per_parent = values
-    else:
-        raise failures.option_invalid(f"{name[:64]} is given {len(values)} times", name[:64])
-    for parent, value in zip(parents, per_parent, strict=True):
-        part = type(parent)()
-        _parse({field.name: value}, part)
-        parent.MergeFrom(part)
+def _has_face(parent: Any, path: str) -> bool:
+    """Whether a photo's field, or another of its oneof, is set."""
+    step, _, rest = path.partition(".")
+    field, child = parent.DESCRIPTOR.fields_by_name[step], getattr(parent, step)
+    if rest:
+        return any(_has_face(each, rest) for each in (child if fields.is_repeated(field) else [child]))
+    oneof = field.containing_oneof
+    return bool(parent.WhichOneof(oneof.name) if oneof else child)
 
 
-def _field(parent: Any, step: str, name: str) -> FieldDescriptor:
-    """The field of a message by its name in JSON or in the proto. Raises Failed."""
-    described = parent.DESCRIPTOR
-    found = described.fields_by_name.get(step) or described.fields_by_camelcase_name.get(step)
-    if found is None:
-        raise _unknown(name)
-    return found  # type: ignore[no-any-return]
-
-
-def _unknown(name: str) -> failures.Failed:
-    return failures.option_invalid(f"there is no field {name[:64]}", name[:64])
-
-
-def _value(field: FieldDescriptor, text: str, name: str) -> Any:
-    """A text as the JSON value of a field: messages and maps are JSON themselves."""
-    described = field.message_type
-    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
-        return _BOOLEANS.get(text.lower(), text)
-    if described is not None and described.full_name != "google.protobuf.Timestamp":
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            raise failures.option_invalid(f"{name} is no JSON", name) from None
-    return text
-
-
-def _is_repeated(field: FieldDescriptor) -> bool:
-    return bool(field.is_repeated)
-
-
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
+def _check_required(request: Message, route: Route) -> None:
+    """Raises Failed for a field of text that is required and empty."""
+    for field in request.DESCRIPTOR.fields:
+        behavior = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+        is_required = field.type == FieldDescriptor.TYPE_STRING and field_behavior_pb2.REQUIRED in behavior
+        if is_required and not getattr(request, field.name):
+            raise failures.option_invalid(
+                f"{field.name} is missing: {route.path} takes {', '.join(route.names())}", field.name
+            )

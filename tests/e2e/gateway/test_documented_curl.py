@@ -53,7 +53,7 @@ def test_the_readme_enrolls_verifies_and_identifies(
 
 @needs_curl
 def test_the_guide_s_examples_run(gateway: str, tmp_path: Path, sample_photos: Path) -> None:
-    forms, in_base64, connect = blocks("docs/http.md")
+    forms, more, in_base64, connect = blocks("docs/http.md")
     enrolled, verified, identified, compared, encoded, detected, listed, person, erased = answers(
         forms, gateway, tmp_path, sample_photos
     )
@@ -63,10 +63,18 @@ def test_the_guide_s_examples_run(gateway: str, tmp_path: Path, sample_photos: P
     assert "obama" in [each["personId"] for each in listed["persons"]]
     assert person["person"]["displayName"] == "Barack"
     assert erased["personsDeleted"] == 1
-    enroll = f"curl -F image=@$A -F person_id=obama http://{DEFAULT}/v1/enroll"
-    answers(enroll, gateway, tmp_path, sample_photos)
+    _, verified, filtered, one_face, compared, alike = answers(more, gateway, tmp_path, sample_photos)
+    assert (verified["match"], verified["labels"], compared["match"]) == (True, {"site": "paris"}, True)
+    for found in (filtered, one_face):
+        [face] = found["faces"]
+        assert [(each["personId"], each["labels"]) for each in face["candidates"]] == [("obama", {})]
+    assert "obama" not in [each["personId"] for each in alike["faces"][0]["candidates"]]
     [claimed] = answers(in_base64, gateway, tmp_path, sample_photos)
     assert claimed["match"] is True
-    [persons] = answers(connect, gateway, tmp_path, sample_photos)
+    persons, suspended, moved, duplicates = answers(connect, gateway, tmp_path, sample_photos)
     assert persons["persons"]
-    answers(f"curl -X DELETE http://{DEFAULT}/v1/persons/obama", gateway, tmp_path, sample_photos)
+    assert suspended["person"]["suspended"] is True
+    assert (moved["person"]["personId"], moved["facesMoved"]) == ("barack", 1)
+    assert "pairs" in duplicates
+    for person_id in ("obama", "barack"):
+        answers(f"curl -X DELETE http://{DEFAULT}/v1/persons/{person_id}", gateway, tmp_path, sample_photos)

@@ -184,6 +184,12 @@ def test_only_the_paths_of_the_contract_lead_anywhere(
         assert answer.headers["allow"]
 
 
+def test_a_method_of_another_service_is_named(limited: GatewayProcess) -> None:
+    answer = http.post(limited.address, "/facerec.matcher.v1.MatcherService/ListDuplicates", {})
+    found = "/facerec.matcher.v1.CollectionService/ListDuplicates"
+    assert (answer.status, answer.json["message"]) == (404, f"there is no such path; {found} is one")
+
+
 def test_what_no_service_answers_is_unavailable(patient: GatewayProcess) -> None:
     address = patient.address
     for answer in (http.post(address, VERIFY, {}), http.post(address, "/v1/verify", {})):

@@ -101,14 +101,77 @@ def test_faces_of_a_photo_are_encoded_and_detected_as_over_grpc(
         ([("image", b"x"), ("max_distance", "near")], "max_distance"),
         ([("image", b"x"), ("include_attributes", "maybe")], "include_attributes"),
         ([("image", b"x"), ("person_id", "ann"), ("person_id", "bob")], "person_id"),
-        ([("image", b"x"), ("image", b"y"), ("person_id", "ann")], "image"),
         ([("image", "door.jpg"), ("person_id", "ann")], "image"),
         ([("image", b"x"), ("person_id", b"ann")], "person_id"),
+        (
+            [("image", b"x"), ("person_id", "ann"), ("probe.encoding.values.x", "1")],
+            "probe.encoding.values.x",
+        ),
     ],
 )
 def test_what_a_form_has_wrong_is_named(gateway: str, parts: Parts, field: str) -> None:
     answer = http.post_form(gateway, "/v1/verify", parts)
     assert (answer.status, answer.reason, answer.field) == (400, "OPTION_INVALID", field), answer
+
+
+VERIFY_TAKES = "image, collection_id, person_id, probe, max_distance, include_attributes, probes"
+
+
+@pytest.mark.parametrize(
+    ("path", "parts", "message"),
+    [
+        ("verify", [("file", b"x")], "file takes no file: send image=@photo.jpg"),
+        ("compare", [("image", b"x")], "image takes no file: send image_a=@photo.jpg and image_b=@photo.jpg"),
+        ("verify", [("person", "ann")], f"there is no field person: /v1/verify takes {VERIFY_TAKES}"),
+        ("verify", [("image", b"x")], f"person_id is missing: /v1/verify takes {VERIFY_TAKES}"),
+        ("verify", [("person_id", "ann")], "there is no photo: send image=@photo.jpg"),
+        ("enroll", [("person_id", "ann")], "there is no photo: send image=@photo.jpg"),
+        ("encode", [("options.max_faces", "1")], "there is no photo: send image=@photo.jpg"),
+        ("encode", [("image", b"x"), ("image", b"y")], "image is given twice: /v1/encode takes one"),
+        ("compare", [("image_a", b"x")], "there is no photo: send image_b=@photo.jpg"),
+        (
+            "identify",
+            [("probes.person_id", "ann")],
+            "probes.person_id: there is no photo that it is about; send one, or the whole probes as JSON",
+        ),
+        (
+            "identify",
+            [("image", b"x"), ("filter.labels.values", "paris")],
+            "filter.labels.values: name a key, as in labels.KEY.values",
+        ),
+    ],
+)
+def test_what_a_form_has_wrong_is_said_with_what_to_send(
+    gateway: str, path: str, parts: Parts, message: str
+) -> None:
+    answer = http.post_form(gateway, f"/v1/{path}", parts)
+    assert (answer.status, answer.json["message"]) == (400, message)
+
+
+def test_several_photos_are_one_claim_and_several_faces_or_one_to_search(
+    gateway: str, matcher_address: str, photos: dict[str, bytes], ann: str
+) -> None:
+    labels: Parts = [("labels.site", "paris"), ("labels.a.b", "c")]
+    enroll: Parts = [("image", photos["obama"]), ("person_id", ann), *labels]
+    assert http.post_form(gateway, "/v1/enroll", enroll).status == 200
+    both = [photos["obama2"], photos["obama3"]]
+    with MatcherClient(matcher_address) as matcher:
+        expected = matcher.verify(ann, *both).distance
+        assert dict(matcher.get_person(ann).labels) == {"site": "paris", "a.b": "c"}
+    images: Parts = [("image", photo) for photo in both]
+    claim: Parts = [*images, ("person_id", ann), ("probes.use_largest_face", "true")]
+    assert http.post_form(gateway, "/v1/verify", claim).json["distance"] == expected
+    in_base64 = {"personId": ann, "image": [base64.b64encode(photo).decode() for photo in both]}
+    assert http.post(gateway, "/v1/verify", in_base64).json["distance"] == expected
+    for site, found in (("paris", [ann]), ("rome", [])):
+        search: Parts = [*images, ("filter.labels.site.values", site), ("filter.labels.site.values", "oslo")]
+        faces = http.post_form(gateway, "/v1/identify", search).json["faces"]
+        assert [[each["personId"] for each in face["candidates"]] for face in faces] == [found, found]
+        [face] = http.post_form(gateway, "/v1/identify", [*search, ("same_person", "true")]).json["faces"]
+        assert [each["personId"] for each in face["candidates"]] == found
+        listed = http.send(gateway, "GET", f"/v1/persons?filter.labels.site.values={site}").json["persons"]
+        assert [each["personId"] for each in listed] == found
+    assert http.send(gateway, "DELETE", f"/v1/persons/{ann}").status == 200
 
 
 @pytest.mark.parametrize(

@@ -29,4 +29,4 @@ def test_a_form_has_the_photo_and_the_request_s_other_fields() -> None:
     verify = json.loads(document())["paths"]["/v1/verify"]["post"]["requestBody"]["content"]
     fields = verify["multipart/form-data"]["schema"]["properties"]
     assert set(fields) >= {"image", "person_id", "max_distance", "probe.use_largest_face"}
-    assert fields["image"]["contentMediaType"] == "application/octet-stream"
+    assert fields["image"]["items"]["contentMediaType"] == "application/octet-stream"

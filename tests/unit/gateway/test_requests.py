@@ -23,6 +23,11 @@ NAMES = st.sampled_from(
         "items.external_ref",
         "options.max_faces",
         "labels",
+        "labels.site",
+        "labels.",
+        "metadata.fields.a",
+        "filter.labels.site.values",
+        "filter.labels..",
     ]
 )
 PLAIN = st.text(st.characters(codec="ascii", exclude_characters='"\\\r\n'), min_size=1, max_size=9)
