@@ -23,6 +23,8 @@ class JsonParser:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._text = ""
         self._at = 0
+        self._line = 1  # of the first character of _text
+        self._column = 1
 
     def next_character(self) -> str:
         """The next character after spaces, which is not consumed; "" at the end."""
@@ -37,7 +39,7 @@ class JsonParser:
     def expect(self, character: str, rule: str, location: str = "") -> None:
         """Consume the next character, which must be `character`; `rule` is the error's text if it is not."""
         if self.next_character() != character:
-            raise SourceRefused(f"it is not valid JSON from there on: {rule}", location=location)
+            raise self._invalid(rule, self._at, location)
         self._at += 1
 
     def end(self, kind: str) -> None:
@@ -80,11 +82,9 @@ class JsonParser:
         number = 0
         while self.next_character() != "}" or number:
             number += 1
+            if self.next_character() != '"':
+                raise self._invalid("a key is a text", self._at, f"key {number}")
             key = self.value("")
-            if not isinstance(key, str):
-                raise SourceRefused(
-                    "it is not valid JSON from there on: a key is a text", location=f"key {number}"
-                )
             self.expect(":", "a key and its value are separated by a colon", key)
             yield key
             if self.next_character() == "}":
@@ -113,16 +113,14 @@ class JsonParser:
                 found, self._at = DECODER.raw_decode(self._text, self._at)
                 return found
             except json.JSONDecodeError as error:  # or the rest of the value was not read yet
-                unread = len(self._text) - self._at
+                unread, fault = len(self._text) - self._at, error.pos - self._at
                 if unread > MAX_FACE_BYTES:
                     raise SourceRefused(
                         "it takes more than 1 MiB: close each bracket", location=location
                     ) from None
                 # Twice as much each time, so that repeated parsing costs little.
                 if not self._read(max(_READ_BYTES, unread)):
-                    raise SourceRefused(
-                        f"it is not valid JSON from there on: {error.msg}", location=location
-                    ) from None
+                    raise self._invalid(error.msg, self._at + fault, location) from None
             except InvalidJson:
                 raise SourceRefused(
                     "its object has a key twice: write each once", location=location
@@ -133,6 +131,23 @@ class JsonParser:
                     location=location,
                 ) from None
 
+    def _invalid(self, rule: str, at: int, location: str) -> SourceRefused:
+        """The error at a character of the text that was read, which broke the rule."""
+        cut = "; the file is cut off" if self._is_cut_off(rule, at) else ""
+        line, column = self._position(at)
+        where = f"line {line}, column {column}"
+        return SourceRefused(f"it is not valid JSON from {where} on{cut}: {rule}", location=location)
+
+    def _is_cut_off(self, rule: str, at: int) -> bool:
+        """Whether the file ends within a value: at the fault, or in the string that begins there."""
+        return not self._text[at:].strip(_SPACE) or rule.startswith("Unterminated string")
+
+    def _position(self, at: int) -> tuple[int, int]:
+        """The line and column, from 1, of a character of the text that was read."""
+        lines = self._text.count("\n", 0, at)
+        column = at - self._text.rfind("\n", 0, at) if lines else self._column + at
+        return self._line + lines, column
+
     def _read(self, size_bytes: int) -> bool:
         """Read more of the file; returns False at its end."""
         data = self._file.stream.read(min(size_bytes, self._left))
@@ -142,6 +157,7 @@ class JsonParser:
             more = self._decoder.decode(data, final=not data)
         except UnicodeDecodeError:
             raise SourceRefused("it is not UTF-8: convert the file with `iconv -t UTF-8`") from None
+        self._line, self._column = self._position(self._at)
         self._text = self._text[self._at :] + more
         self._at = 0
         return bool(data)

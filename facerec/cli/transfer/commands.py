@@ -195,8 +195,9 @@ async def _import(job: Job, address: str, refusals: Refusals) -> "tuple[ImportRe
             except FacerecError as error:
                 if error.reason is not Reason.MODEL_MISMATCH:
                     raise
+                taken = "" if job.space else "that was assumed without --space, which says otherwise; "
                 hint = "`facerec collections create NAME --space SPACE` makes a collection of theirs"
-                raise Problem(f"{error.message}; {hint}", error.reason) from error
+                raise Problem(f"{error.message}; {taken}{hint}", error.reason) from error
             except OSError as error:
                 reason = (error.strerror or "cannot be read").lower()
                 raise Problem(f"{refusals.source}: {reason}", "FILE") from None

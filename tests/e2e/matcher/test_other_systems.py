@@ -150,7 +150,8 @@ def test_descriptors_of_face_api_are_imported_into_a_collection_of_their_space_a
     mixed = run("import", source)
     assert (mixed.code, mixed.err.count("\n")) == (2, 1)
     assert f"the encodings are of space {spaces.FACE_API} and the collection holds {SPACE}" in mixed.err
-    assert "`facerec collections create NAME --space SPACE`" in mixed.err
+    assert "assumed without --space, which says otherwise; `facerec collections create NAME" in mixed.err
+    assert "without --space" not in run("import", source, "--space", spaces.FACE_API).err
     assert stored(matcher, "default") == []
     into = create(run, "face-api", spaces.FACE_API)
     assert run("import", source, *into, "--dry-run", "--json").json["faces_added"] == 4

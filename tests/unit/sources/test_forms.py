@@ -137,7 +137,7 @@ def test_a_json_object_of_each_person_s_vectors_is_read(indent: int | None, tmp_
         ('{"encodings": 5, "names": []}', "encodings is a list"),
         ('{"ann": [0.5], 5: []}', "a key is a text"),
         ('{"ann": [0.5]} {}', "there is more after the object"),
-        ('{"ann": [[0.5], ', "it is not valid JSON from there on"),
+        ('{"ann": [[0.5], ', "it is not valid JSON from line 1, column 17 on; the file is cut off"),
     ],
 )
 def test_an_invalid_json_object_is_refused_with_how_to_fix_it(text: str, said: str, tmp_path: Path) -> None:
@@ -176,17 +176,21 @@ def test_a_json_array_longer_than_what_is_read_at_once_is_read_whole(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[", "face 1: it is not valid JSON from there on"),
-        ("[{}", "face 1: it is not valid JSON from there on: faces are separated by commas"),
-        ("[{},]", "face 2: it is not valid JSON from there on"),
-        ("[{} {}]", "face 1: it is not valid JSON from there on: faces are separated by commas"),
+        ("[", "face 1: it is not valid JSON from line 1, column 2 on; the file is cut off"),
+        ("[{}", "line 1, column 4 on; the file is cut off: faces are separated by commas"),
+        ("[{},\n  ]", "face 2: it is not valid JSON from line 2, column 3 on: Expecting value"),
+        ("[{} {}]", "face 1: it is not valid JSON from line 1, column 5 on: faces are separated by commas"),
+        ("[{}, " + "\n" * 70_000 + ' "a" b]', "from line 70001, column 6 on: faces are separated"),
+        ('[{"a": [1,', "line 1, column 11 on; the file is cut off"),
+        ('[{"a": 1, ', "the file is cut off"),
+        ('[{"a', "column 3 on; the file is cut off"),
         ("[] x", "there is more after the array"),
         ('[{"a": 1, "a": 2}]', "face 1: its object has a key twice"),
         ("[" * 100_000, "face 1: it has a number that is too long, or arrays nested too deeply"),
         ('[{"a": "' + "x" * 2**21 + '"}]', "face 1: it takes more than 1 MiB"),
         ('[{"a": "' + "x" * 2**22, "face 1: it takes more than 1 MiB"),
     ],
-    ids=range(9),
+    ids=range(13),
 )
 def test_an_invalid_json_array_is_refused_with_the_face_at_fault(
     text: str, said: str, tmp_path: Path

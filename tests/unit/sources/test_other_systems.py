@@ -123,7 +123,7 @@ def test_an_invalid_descriptor_of_face_api_is_refused_by_its_number(tmp_path: Pa
     ("content", "said"),
     [
         ('{"label":"ann","descriptors":[],"label":"bob"}', "person 1: it has a label twice"),
-        ('{"label":"ann","descriptors":[[1', "face 1: it is not valid JSON from there on"),
+        ('{"label":"ann","descriptors":[[1', "face 1: it is not valid JSON from line 1, column 33 on"),
         ('{"labeledDescriptors":7}', "an array begins with \\["),
         ('[{"label":"ann","descriptors":[]}] x', "there is more after the array"),
     ],
