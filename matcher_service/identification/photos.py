@@ -76,7 +76,8 @@ def check_space(face: Encoding | uuid.UUID, probe: Probe, space: str) -> None:
     if isinstance(probe.face, Photo):
         raise ModelMismatch(
             f"the encoder makes encodings of space {face.space} and the collection holds {space}: "
-            "configure an encoder of the collection's space",
+            "such a collection takes vectors only; enroll photos in a collection of the encoder's space, or "
+            "configure an encoder of this one's",
             field=f"{probe.field}.image",
         )
     raise ModelMismatch(

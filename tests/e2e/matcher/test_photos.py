@@ -218,7 +218,10 @@ async def test_errors_of_the_encoder_reach_the_caller_unchanged(
     encoder, address = busy_encoder
     matcher = await start_matcher(database_url, encoder_address=address)
     request = pb.VerifyRequest(person_id="ann", probe=pb.Probe(image=b"a photo"))
-    with refused(Reason.MODEL_MISMATCH, "probe.image", message="dlib-resnet-v1/large"):
+    vectors_only = (
+        "such a collection takes vectors only; enroll photos in a collection of the encoder's space"
+    )
+    with refused(Reason.MODEL_MISMATCH, "probe.image", message=vectors_only):
         await matcher.stub.Verify(request)
     encoder.trouble = "overloaded"
     with refused(Reason.OVERLOADED):
