@@ -85,7 +85,7 @@ def calibrate(
     if plot:
         _check_plot()
     with collection_client(address, collection_id=collection) as client:
-        with _problems_with_flags(), asked_for_again(request_id) as chosen:
+        with _problems_with_flags(group_label), asked_for_again(request_id) as chosen:
             found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).calibrate(
                 target_fmr=target_fmr,
                 target_false_positives=target_false_positives,
@@ -117,14 +117,15 @@ def calibrate(
 
 
 @contextlib.contextmanager
-def _problems_with_flags() -> Iterator[None]:
-    """Name fields of the contract by their flags in errors."""
+def _problems_with_flags(group_label: str) -> Iterator[None]:
+    """Name fields of the contract by their flags in errors, and the label that an error is about."""
     try:
         yield
     except FacerecError as error:
         if error.reason is not Reason.CALIBRATION_UNSUPPORTED:
             raise
-        raise Problem(_in_flags(error.message), error.reason) from error
+        about = f"--group-label {group_label}: " if error.field == "group_label" else ""
+        raise Problem(about + _in_flags(error.message), error.reason) from error
 
 
 def _in_flags(advice: str) -> str:

@@ -57,13 +57,16 @@ def show_groups(found: "Calibration") -> None:
             for each in found.groups
         ],
     )
-    output.table(
-        ("between", "and", "FMR (95 %)", "differ in"),
-        [
-            (group_name(each.value_a), group_name(each.value_b), rate(each.fmr), _differences(each))
-            for each in found.between_groups
-        ],
-    )
+    if found.between_groups:
+        output.table(
+            ("between", "and", "FMR (95 %)", "differ in"),
+            [
+                (group_name(each.value_a), group_name(each.value_b), rate(each.fmr), _differences(each))
+                for each in found.between_groups
+            ],
+        )
+    else:
+        output.line("there is no other group to compare it with")
     exceeding = ", ".join(group_name(each.value) for each in found.groups if each.exceeds_target)
     output.line(f"{VERDICTS[found.one_threshold_serves]} {exceeding}".rstrip())
 

@@ -65,11 +65,12 @@ def verify(
         shown = {"images": images} if images[1:] else {"image": images[0]}
         output.as_json(output.fields(answer, person_id=person, **shown))
     else:
-        shown_by = _named(images)
-        verdict = f"match: {shown_by} is" if answer.match else f"no match: {shown_by} is not"
+        verdict = "match" if answer.match else "no match"
         measure = f"distance {output.distance(answer.distance)}, threshold {answer.threshold:.3f}"
         rule = "nearest of" if answer.score_rule == "nearest" else "root mean square of"
-        output.line(f"{verdict} {person} ({measure}, {rule} {answer.faces_compared})")
+        output.line(
+            f"{verdict}: {_claim(images, person, answer.match)} ({measure}, {rule} {answer.faces_compared})"
+        )
         for image, quality in zip(images, answer.qualities or (answer.quality,), strict=True):
             _warn(image, quality)
     raise typer.Exit(0 if answer.match else NO_MATCH)
@@ -126,7 +127,9 @@ def identify(
         check_target(annotate)
         check_font(font)
     with (
-        matcher_client(address, collection_id=collection) as client,
+        matcher_client(
+            address, collection_id=collection, **_person_fields(**{"probes[0]": images[0]})
+        ) as client,
         photo_problems(_fields(photos)),
     ):
         answer = client.identify(
@@ -160,9 +163,13 @@ def _fields(images: Sequence[Path]) -> dict[str, Path]:
     return {f"probes[{number}]": image for number, image in enumerate(images)}
 
 
-def _named(images: Sequence[Path]) -> str:
-    """The photos in a sentence."""
-    return str(images[0]) if len(images) == 1 else f"{len(images)} photos from {images[0]}"
+def _claim(images: Sequence[Path], person: str, match: bool) -> str:
+    """Whether photos show a person, in a sentence."""
+    negation = "" if match else " not"
+    if len(images) == 1:
+        return f"{images[0]} is{negation} {person}"
+    more = str(images[1]) if len(images) == 2 else f"{len(images) - 1} more"
+    return f"{len(images)} photos ({images[0]} and {more}) are{negation} of {person}"
 
 
 def _probe(argument: str) -> "bytes | StoredPerson":
@@ -172,6 +179,15 @@ def _probe(argument: str) -> "bytes | StoredPerson":
     if argument.startswith(PERSON):
         return StoredPerson(argument.removeprefix(PERSON))
     return read_image(Path(argument))
+
+
+def _person_fields(**probes: str) -> dict[str, str]:
+    """The persons among arguments that are probes, by their fields of a request."""
+    return {
+        f"{field}.person_id": argument.removeprefix(PERSON)
+        for field, argument in probes.items()
+        if argument.startswith(PERSON)
+    }
 
 
 def _warn(image: Path, quality: "Quality | None") -> None:
@@ -197,7 +213,7 @@ def compare(
         raise Problem("only one photo can come from standard input: name a file for the other", "USAGE")
     probes = _probe(a), _probe(b)
     with (
-        matcher_client(address, collection_id=collection) as client,
+        matcher_client(address, collection_id=collection, **_person_fields(probe_a=a, probe_b=b)) as client,
         photo_problems({"probe_a": Path(a), "probe_b": Path(b)}),
     ):
         answer = client.compare(

@@ -106,6 +106,12 @@ def duplicates(
         ]
         output.table(("person", "and person", "distance", "state"), rows)
     output.line(f"{output.counted(len(found), 'pair')}{' or more' if len(found) == limit else ''}")
+    if any(not p.dismissed for p in found):
+        output.error_line(
+            "look at the photos: `facerec people merge SOURCE TARGET` makes one of two people, `facerec "
+            "duplicates --dismiss PERSON PERSON` records that they are two, and --faces lists photos that "
+            "are probably under a wrong id"
+        )
 
 
 def _check_usage(

@@ -12,6 +12,7 @@ from facerec.cli.terminal import output, times
 from facerec.cli.terminal.errors import Problem, service_problems
 from facerec.cli.terminal.labels import label_values
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, LargestFace, Matcher
+from facerec.cli.terminal.suggesting import command
 from facerec.cli.transfer import photos
 from facerec.cli.transfer.photos import Enroller, Folder, Outcome, Photo
 from facerec.contract import DEFAULT_COLLECTION_ID
@@ -118,7 +119,8 @@ async def _enroll(
                 console.print(f"refused {outcome.image}: {outcome.message} [{outcome.reason}]")
             elif outcome.inconsistent_with:
                 other = f"it is rather {outcome.inconsistent_with}'s face"
-                move = f"`facerec people move {outcome.face_id} --to PERSON` corrects it"
+                words = ("people", "move", outcome.face_id, "--to", outcome.inconsistent_with)
+                move = f"`{command(*words, collection=details.collection_id)}` corrects it"
                 console.print(
                     f"inconsistent {outcome.image}: enrolled for {outcome.person_id}, but {other}: {move}"
                 )
@@ -126,7 +128,14 @@ async def _enroll(
                 distance = outcome.duplicate_distance
                 nearness = "within the threshold" if distance is None else f"at distance {distance:.3f}"
                 other = f"{outcome.duplicate_of} has a face {nearness}"
-                console.print(f"duplicate {outcome.image}: enrolled for {outcome.person_id}, but {other}")
+                merge = command(
+                    *("people", "merge", outcome.person_id, outcome.duplicate_of),
+                    collection=details.collection_id,
+                )
+                console.print(
+                    f"duplicate {outcome.image}: enrolled for {outcome.person_id}, but {other}: if both are "
+                    f"one person, `{merge}` corrects it"
+                )
 
         async with AsyncMatcherClient(
             address, timeout_seconds=120, security=Security.from_environment()

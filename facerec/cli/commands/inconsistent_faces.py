@@ -1,11 +1,10 @@
 """`facerec duplicates --faces`: faces nearer to another person's, and the command that corrects each."""
 
 import itertools
-import shlex
 from typing import TYPE_CHECKING
 
 from facerec.cli.terminal import output
-from facerec.contract import DEFAULT_COLLECTION_ID
+from facerec.cli.terminal.suggesting import command
 
 if TYPE_CHECKING:
     from facerec.client import CollectionClient, InconsistentFace
@@ -59,7 +58,5 @@ def correction(found: "InconsistentFace", collection: str) -> str:
         "merge_persons": ("people", "merge", found.person_id, found.other_person_id),
     }
     dismissal = ("duplicates", "--dismiss", found.person_id, found.other_person_id)
-    chosen = commands.get(found.suggestion, dismissal)
-    named = () if collection == DEFAULT_COLLECTION_ID else ("--collection", collection)
-    line = shlex.join(("facerec", *chosen, *named))
+    line = command(*commands.get(found.suggestion, dismissal), collection=collection)
     return line if found.suggestion in commands else f"look at both; if they are two people: {line}"

@@ -18,7 +18,7 @@ from facerec.cli.terminal.options import (
     encoder_client,
 )
 from facerec.contract import DEFAULT_COLLECTION_ID
-from facerec.errors import Reason
+from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
     from facerec.client import Model
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NOT_READY = 1
 TIMEOUT_SECONDS = 10
 NO_ANSWER = (Reason.UNREACHABLE, Reason.DEADLINE_EXCEEDED)
+HIDDEN = "ready; the key may not see more"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +73,8 @@ def _encoder(address: str) -> "tuple[Model | None, EncoderState]":
         with encoder_client(address) as client:
             model = client.with_options(timeout_seconds=TIMEOUT_SECONDS).get_model()
     except Problem as error:
+        if _lacks_role(error):
+            return None, EncoderState(address, True)
         return None, EncoderState(address, error.reason not in NO_ANSWER, problem=str(error))
     return model, EncoderState(address, True, model.server_version, model.space)
 
@@ -81,6 +84,8 @@ def _matcher(address: str, collection: str, model: "Model | None") -> MatcherSta
         with collection_client(address, collection_id=collection) as client:
             found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).get_collection(collection)
     except Problem as error:
+        if _lacks_role(error):
+            return MatcherState(address, True)
         ready = {Reason.STORE_UNAVAILABLE: False, Reason.COLLECTION_NOT_FOUND: True}
         database_ready = next((known for reason, known in ready.items() if error.reason == reason), None)
         return MatcherState(address, error.reason not in NO_ANSWER, database_ready, problem=str(error))
@@ -88,6 +93,15 @@ def _matcher(address: str, collection: str, model: "Model | None") -> MatcherSta
     if model and found.space not in model.spaces:
         problem = f"{collection} has the space {found.space}, which the encoder does not offer"
     return MatcherState(address, True, True, found.space, found.estimated_faces, problem)
+
+
+def _lacks_role(error: Problem) -> bool:
+    """Whether a service answered that the key has not the role for more; it may have those that it needs.
+
+    An error with a field is about the collection, which the key may not reach at all.
+    """
+    cause = error.__cause__
+    return error.reason == Reason.NOT_PERMITTED and not (isinstance(cause, FacerecError) and cause.field)
 
 
 def _show(encoder_state: EncoderState, matcher_state: MatcherState, collection: str) -> None:
@@ -110,6 +124,8 @@ def _show(encoder_state: EncoderState, matcher_state: MatcherState, collection: 
 
 
 def _problem(service: str, state: EncoderState | MatcherState) -> str:
-    """What is wrong with a service, with its address named once."""
+    """What is wrong with a service that has not said more, with its address named once."""
+    if not state.problem:
+        return f"{service} {state.address}: {HIDDEN}"
     known = state.address in state.problem
     return f"{service}: {state.problem}" if known else f"{service} {state.address}: {state.problem}"

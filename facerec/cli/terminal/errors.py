@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from facerec.cli.terminal.suggesting import command
+from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import FacerecError, Reason
 
 STDIN = Path("-")
@@ -61,6 +63,10 @@ def service_problems(service: str, address: str, ids: Mapping[str, str | None] =
 def _explained(error: FacerecError, service: str, address: str, ids: Mapping[str, str | None]) -> str:
     if error.reason in ABOUT_ID and (found := ids.get(error.field)):
         return f"{found}: {error.message}"
+    if error.reason is Reason.PERSON_SUSPENDED and (found := ids.get(error.field)):
+        collection = ids.get("collection_id") or DEFAULT_COLLECTION_ID
+        resume = command("people", "resume", found, collection=collection)
+        return f"{found}: the person is suspended; `{resume}` takes it back"
     # INTERNAL too: the client maps UNIMPLEMENTED to it, the status of a call that the server does not have.
     if error.reason in (Reason.UNREACHABLE, Reason.INTERNAL):
         from facerec.cli.terminal.unreachable import UNKNOWN_CALL, cause
@@ -71,6 +77,7 @@ def _explained(error: FacerecError, service: str, address: str, ids: Mapping[str
         why = cause(service, address, error.message, Security.from_environment())
         return f"no {service} is ready at {address}: {why}"
     messages = {
+        Reason.KEY_MISSING: f"{error.message}: set FACEREC_API_KEY_FILE (or FACEREC_API_KEY)",
         Reason.DEADLINE_EXCEEDED: f"the {service} at {address} did not answer in time",
         Reason.ENCODER_UNAVAILABLE: f"the matcher at {address} cannot use its encoder: "
         f"{error.message}. `facerec up` starts both; `matcher_service doctor` finds the fault",

@@ -65,9 +65,14 @@ def test_a_duplicate_is_reported_in_one_line_and_can_be_merged(
     first, second = sample_photos / "obama.jpg", sample_photos / "obama2.jpg"
     assert terminal.run("enroll", "obama", first, "--collection", staff).err == ""
     flagged = terminal.run("enroll", "barack", second, "--collection", staff)
+    other, merge = (
+        "obama has a face at distance 0.346",
+        "facerec people merge barack obama --collection staff",
+    )
     assert (flagged.code, flagged.err) == (
         0,
-        f"duplicate {second}: enrolled for barack, but obama has a face at distance 0.346\n",
+        f"duplicate {second}: enrolled for barack, but {other}: if both are one person, "
+        f"`{merge}` corrects it\n",
     )
     terminal.run("people", "delete", "barack", "--yes", "--collection", staff)
     (photo,) = terminal.run("enroll", "barack", second, "--collection", staff, "--json").json["photos"]

@@ -103,6 +103,8 @@ def test_a_person_is_suspended_listed_and_moved_by_an_export_and_resumed(
     assert terminal.run("people", "show", "ann", *CREW).out.startswith("ann: 1 face, suspended\n")
     refused = terminal.run("verify", "ann", photo, *CREW, "--json")
     assert (refused.code, refused.json["error"]["reason"]) == (2, "PERSON_SUSPENDED")
+    resume = "facerec people resume ann --collection crew"
+    assert refused.err == f"error: ann: the person is suspended; `{resume}` takes it back\n"
     found = terminal.run("identify", photo, *CREW, "--json").json["faces"][0]["candidates"]
     assert [each["person_id"] for each in found] == ["ben"]
     for name in ("crew.npz", "crew.jsonl"):
@@ -113,7 +115,7 @@ def test_a_person_is_suspended_listed_and_moved_by_an_export_and_resumed(
         persons = terminal.run("people", *copy, "--json").json["persons"]
         assert [each["suspended"] for each in persons] == [True, False, False]
         terminal.run("collections", "delete", copy[1], "--yes")
-    resumed = terminal.run("people", "resume", "ann", *CREW, "--json")
+    resumed = terminal.run(*resume.split()[1:], "--json")
     assert (resumed.code, resumed.json["person"]["suspended"]) == (0, False)
     assert terminal.run("verify", "ann", photo, *CREW).code == 0
 
@@ -144,6 +146,9 @@ def test_an_error_says_which_id_it_is_about(terminal: Terminal, sample_photos: P
     nobody = "error: {}: the collection has no person with this id\n"
     photo = sample_photos / "obama.jpg"
     assert said("verify", "nobody", photo, *CREW) == nobody.format("nobody")
+    assert said("identify", "person:noface", *CREW) == nobody.format("noface")
+    assert said("compare", photo, "person:no", *CREW) == nobody.format("no")
+    assert said("compare", "person:none", "person:no", *CREW) == nobody.format("none")
     assert said("people", "show", "noone", *CREW) == nobody.format("noone")
     assert said("people", "merge", "x", "ann", *CREW) == nobody.format("x")
     assert said("people", "merge", "ann", "y", *CREW) == nobody.format("y")

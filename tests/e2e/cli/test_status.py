@@ -1,9 +1,14 @@
 """`facerec status` over a real stack, and without one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import facerec
+from tests.e2e.access.conftest import entry
 from tests.e2e.cli.conftest import Prepared, Terminal
+from tests.fixtures.matcher import MatcherProcess
 
 NOBODY = "127.0.0.1:1"
 
@@ -45,3 +50,32 @@ def test_a_collection_whose_space_the_encoder_does_not_compute_is_reported(termi
     assert ran.json["matcher"]["problem"] == (
         "foreign has the space other/space/1, which the encoder does not offer"
     )
+
+
+def test_a_service_that_a_key_may_only_use_is_ready_and_one_without_a_key_says_how_to_set_it(
+    make_database: Callable[[str], str],
+    template_database: str,
+    encoder_address: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = tmp_path / "keys.toml"
+    of_lab = 'collections = ["lab"]'
+    keys.write_text(entry("door", "fr_door", ["verify"]) + entry("lab", "fr_lab", ["manage"], of_lab))
+    database_url = make_database(template_database)
+    server = MatcherProcess(database_url, "--encoder-address", encoder_address, "--keys-file", str(keys))
+    try:
+        server.event("database_ready")
+        terminal = Terminal(encoder_address, server.address)
+        without = terminal.run("people")
+        assert (without.code, without.err.count("set FACEREC_API_KEY_FILE (or FACEREC_API_KEY)")) == (2, 1)
+        monkeypatch.setenv("FACEREC_API_KEY", "fr_door")
+        door = terminal.run("status")
+        assert (door.code, door.err) == (0, "")
+        assert door.out.endswith(f"matcher {server.address}: ready; the key may not see more\n")
+        shown = terminal.run("status", "--json").json["matcher"]
+        assert (shown["reachable"], shown["database_ready"], shown["problem"]) == (True, None, "")
+        monkeypatch.setenv("FACEREC_API_KEY", "fr_lab")
+        assert "may not reach this collection" in terminal.run("status").out
+    finally:
+        server.stop()
