@@ -16,7 +16,7 @@ from tests.fixtures.process import ROOT
 from tests.languages.test_walks import WALK
 
 PROGRAM = ROOT / "examples" / "python" / "walk.py"
-READY = re.compile(r"ready: encoder (\S+), matcher (\S+);")
+READY = re.compile(r"ready: encoder (\S+), matcher (\S+), gateway ")
 SERVERS = ("asyncpg", "dlib", "grpc_health", "onnxruntime", "pydantic_settings", "structlog")
 
 pytestmark = [
@@ -83,7 +83,7 @@ def test_everything_runs_on_one_machine_by_the_extra_local(
     install: Install, sample_photos: Path, tmp_path: Path
 ) -> None:
     programs = install("[local]")
-    ports = ["--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0"]
+    ports = [f"--{service}-address=127.0.0.1:0" for service in ("encoder", "matcher", "gateway")]
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     command: list[str | Path] = [programs / "facerec", "up", "--data", programs.parents[1] / "data", *ports]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as up:
