@@ -31,7 +31,7 @@ from matcher_service.calibration.error_rates import (
 from matcher_service.calibration.support import Target
 from matcher_service.domain.errors import CalibrationUnsupported
 from matcher_service.domain.faces import ScoreRule
-from matcher_service.domain.proportion import Shares, wilson
+from matcher_service.domain.proportion import wilson
 from matcher_service.postgres.database import YIELD_SECONDS, Session
 from matcher_service.postgres.short_requests import ShortRequests
 from matcher_service.postgres.vectors import read_vectors
@@ -104,7 +104,7 @@ async def measure(
             for first in range(0, len(claims.claimed), _ROWS_A_BLOCK):
                 await short_requests.wait_until_idle(YIELD_SECONDS)
                 await asyncio.to_thread(counter.count, first)
-            point = largest_within(counter.curve(), target.fmr)
+            point = largest_within(await asyncio.to_thread(counter.curve), target.fmr)
             if point is None:
                 raise CalibrationUnsupported(
                     f"more than {target.fmr:g} of the claims are nearly as near to different persons: merge "
@@ -146,7 +146,7 @@ class ClaimCounter:
         fmr = near.sum(axis=0) / 2 / trials
         variance = (persons - 1) / persons * np.sum((near - near.mean(axis=0)) ** 2, axis=0)
         variance /= ((persons - 1.0) * (persons - 2.0)) ** 2
-        fmr_low, fmr_high = _interval(fmr, variance, persons / 2, trials)
+        fmr_low, fmr_high = error_rates.rising_interval(fmr, variance, least=persons / 2, most=trials)
         fnmr = 1 - np.cumsum(self._genuine)[:-1] / persons
         fnmr_low, fnmr_high = wilson(fnmr, np.full(BINS - 1, float(persons)))
         columns = (error_rates.thresholds(), fmr, fmr_low, fmr_high, fnmr, fnmr_low, fnmr_high)
@@ -201,15 +201,6 @@ def _check_support(persons: int, target: Target) -> None:
             "needed_faces": str(needed_faces),
         },
     )
-
-
-def _interval(value: Shares, variance: Shares, least: float, most: float) -> tuple[Shares, Shares]:
-    """Wilson's interval by the effective number of trials, monotone in the threshold."""
-    spread = value * (1 - value)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effective = np.where((variance > 0) & (spread > 0), spread / variance, least)
-    low, high = wilson(value, np.clip(effective, least, most))
-    return np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
 
 
 def summary(found: Sequence[ClaimRates]) -> list[dict[str, object]]:

@@ -149,10 +149,7 @@ def false_match_rates(impostor: Impostors, *, z: float = Z_95) -> list[Rate]:
     # the person's own do. The sums are integers, so their difference is exact.
     deviation = (persons * impostor.squares - near**2) / persons
     variance = (persons - 1) / persons * deviation / ((persons - 1) * (persons - 2) / 2) ** 2
-    low, high = interval(value, variance, least=persons / 2, most=pairs, z=z)
-    # FMR grows with the threshold, so bounds of a larger one also hold for a smaller one. That matters for
-    # thresholds without an observed error.
-    low, high = np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
+    low, high = rising_interval(value, variance, least=persons / 2, most=pairs, z=z)
     return _rates(value, low, high)
 
 
@@ -170,6 +167,17 @@ def false_non_match_rates(genuine: Counts, *, z: float = Z_95) -> list[Rate]:
 
 def _rates(value: Shares, low: Shares, high: Shares) -> list[Rate]:
     return [Rate(*each) for each in zip(value.tolist(), low.tolist(), high.tolist(), strict=True)]
+
+
+def rising_interval(
+    value: Shares, variance: Shares, *, least: float, most: float, z: float = Z_95
+) -> tuple[Shares, Shares]:
+    """`interval` of a rate that grows with the threshold, of shape (thresholds,), as FMR does.
+
+    Bounds of a larger threshold also hold for a smaller one, which matters without an observed error.
+    """
+    low, high = interval(value, variance, least=least, most=most, z=z)
+    return np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
 
 
 def interval(
