@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -24,6 +24,7 @@ from facerec.gateway.openapi import document
 from facerec.gateway.origins import Origins
 from facerec.gateway.services import Services
 from facerec.gateway.settings import GatewaySettings
+from facerec.gateway.sites import Site
 from facerec.serving.fairness.byte_budget import FairByteBudget
 from facerec.serving.middleware import status
 from facerec.serving.observability.access_log import AccessLog
@@ -34,9 +35,21 @@ log = structlog.get_logger(__name__)
 
 
 class Gateway:
-    """An ASGI application over the services; `loopback` says whether it listens on a loopback address."""
+    """An ASGI application over the services.
 
-    def __init__(self, settings: GatewaySettings, services: Services, *, loopback: bool) -> None:
+    `sites` answer their paths before the gateway's own; `loopback` says whether it listens on a loopback
+    address.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        services: Services,
+        forwarder: Forwarder,
+        sites: Sequence[Site],
+        *,
+        loopback: bool,
+    ) -> None:
         self.access_log = AccessLog()
         self._settings = settings
         self._services = services
@@ -44,8 +57,9 @@ class Gateway:
         self._budget = FairByteBudget(settings.max_bytes_in_flight, settings.max_request_bytes)
         self._answers = FairByteBudget(max(settings.max_bytes_in_flight // 2, settings.max_request_bytes))
         self._origins = Origins(settings.origins(), loopback=loopback)
-        self._forwarder = Forwarder(services, settings.max_call_seconds)
+        self._forwarder = forwarder
         self._connect: Application = ConnectApplication(self._forwarder, settings.max_request_bytes)
+        self._sites = sites
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -89,6 +103,8 @@ class Gateway:
             await answer.text(403, code_pb2.PERMISSION_DENIED, why)
         elif scope["method"] == "OPTIONS":
             await answer.send_all(204, b"", self._origins.preflight())
+        elif site := next((site for site in self._sites if site.takes(scope, current)), None):
+            await site.answer(scope, self._body(receive, current), answer, current)
         elif scope["path"] in METHODS and scope["method"] == "POST":
             await self._call(scope, receive, answer, current)
         elif scope["path"].startswith("/v1/"):

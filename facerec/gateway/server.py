@@ -15,8 +15,10 @@ from facerec import certificates
 from facerec.certificates import CertificatesInvalid
 from facerec.gateway import connections
 from facerec.gateway.app import Gateway
+from facerec.gateway.forwarding import Forwarder
 from facerec.gateway.services import Services
 from facerec.gateway.settings import GatewaySettings
+from facerec.gateway.sites import Site
 from facerec.serving.auth.files import POLL_SECONDS, WatchedFiles
 from facerec.serving.server import address
 from facerec.serving.server.admin import Admin
@@ -54,7 +56,10 @@ class GatewayServer:
             insecure=settings.insecure,
             max_message_bytes=settings.max_request_bytes,
         )
-        self._app = Gateway(settings, self._services, loopback=self._address.is_loopback)
+        forwarder = Forwarder(self._services, settings.max_call_seconds)
+        sites: list[Site] = []
+        loopback = self._address.is_loopback
+        self._app = Gateway(settings, self._services, forwarder, sites, loopback=loopback)
         self._admin = (
             Admin(settings.admin_address, self._services.states, insecure=settings.insecure)
             if settings.admin_address
