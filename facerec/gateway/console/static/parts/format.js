@@ -1,0 +1,29 @@
+/** Numbers and times as text. */
+
+/** A distance between two encodings. */
+export function distance(value) {
+  return value === undefined ? "withheld" : Number(value).toFixed(3);
+}
+
+/** A count; 64-bit integers arrive as text. */
+export function count(value) {
+  return Number(value ?? 0).toLocaleString("en");
+}
+
+/** "1 person", "2 persons". */
+export function counted(value, one, many = `${one}s`) {
+  return `${count(value)} ${Number(value ?? 0) === 1 ? one : many}`;
+}
+
+/** A time of the contract in the reader's zone. */
+export function time(text) {
+  if (!text) return "";
+  return new Date(text).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** A share as a percentage with as many digits as it needs. */
+export function percent(share) {
+  const value = Number(share ?? 0) * 100;
+  if (value === 0) return "0 %";
+  return `${value >= 10 ? value.toFixed(1) : value.toPrecision(2)} %`;
+}

@@ -1,0 +1,123 @@
+/**
+ * Calls of the services through the gateway that served this page.
+ *
+ * A call that changes nothing is sent again until the services answer; one that changes something is sent once, unless
+ * it has a request id.
+ */
+
+import * as connection from "./connection.js";
+
+const SERVICES = {
+  MatcherService: "facerec.matcher.v1.MatcherService",
+  CollectionService: "facerec.matcher.v1.CollectionService",
+  EncoderService: "facerec.encoder.v1.EncoderService",
+};
+
+const SAFE = new Set([
+  "Verify", "Identify", "Compare", "GetPerson", "BatchGetPersons", "ListPersons", "ListFaces", "GetFace", "GetErasure",
+  "GetCollection", "ListCollections", "MeasureRecall", "ListDuplicates", "ListInconsistentFaces", "ListAuditEvents",
+  "GetCaller", "GetStatus", "GetModel", "DetectFaces",
+]);
+
+let csrfToken = "";
+let onUnauthenticated = () => {};
+
+/** Use the token that the gateway requires beside the session's cookie. */
+export function useToken(token) {
+  csrfToken = token;
+}
+
+/** Call a function when the gateway answers that there is no valid key. */
+export function whenUnauthenticated(listener) {
+  onUnauthenticated = listener;
+}
+
+/** Why a call failed. */
+export class CallError extends Error {
+  /**
+   * @param {string} message A sentence for people.
+   * @param {{code?: string, reason?: string, field?: string, retryAfterSeconds?: number, requestId?: string}} more
+   *   The code of the Connect protocol, the reason of docs/errors.md, the field that is wrong, the seconds to wait,
+   *   and the id under which the logs have the call.
+   */
+  constructor(message, more = {}) {
+    super(message);
+    Object.assign(this, { code: "unknown", reason: "", field: "", retryAfterSeconds: 0, requestId: "" }, more);
+  }
+}
+
+/**
+ * Call a method with JSON.
+ *
+ * @param {string} method Service and method, such as `MatcherService/ListPersons`.
+ * @param {Object} request The request in JSON, by the contract's names in camel case.
+ * @param {{signal?: AbortSignal}} options
+ * @returns {Promise<any>} The answer. Throws CallError, or AbortError where the signal ended it.
+ */
+export async function call(method, request, { signal } = {}) {
+  const [service, name] = method.split("/");
+  const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) };
+  return send(`/${SERVICES[service]}/${name}`, init, SAFE.has(name) || Boolean(request.requestId), signal);
+}
+
+/**
+ * Call a method by its short path, with photos as files.
+ *
+ * @param {string} name The method, such as `Verify`.
+ * @param {Array<[string, string|number|boolean|Blob]>} fields The form's fields; a Blob is a photo.
+ * @param {{signal?: AbortSignal}} options
+ * @returns {Promise<any>} As `call`.
+ */
+export async function post(name, fields, { signal } = {}) {
+  const form = new FormData();
+  for (const [field, value] of fields) form.append(field, value instanceof Blob ? value : String(value));
+  const repeatable = fields.some(([field]) => field === "request_id");
+  return send(`/v1/${name.toLowerCase()}`, { method: "POST", body: form }, SAFE.has(name) || repeatable, signal);
+}
+
+async function send(path, init, repeatable, signal) {
+  for (;;) {
+    try {
+      return await once(path, init, signal);
+    } catch (error) {
+      if (!(error instanceof CallError) || error.code !== "unavailable") throw error;
+      const wait = connection.lost(error.message);
+      if (!repeatable) {
+        throw new CallError(`${error.message}. It is not known whether the change was made: look before you repeat it.`, error);
+      }
+      await wait(signal);
+    }
+  }
+}
+
+async function once(path, init, signal) {
+  const headers = { ...init.headers, ...(csrfToken ? { "x-csrf-token": csrfToken } : {}) };
+  let response;
+  try {
+    response = await fetch(path, { ...init, headers, signal, credentials: "same-origin" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new CallError("the gateway does not answer", { code: "unavailable", reason: "UNREACHABLE" });
+  }
+  const requestId = response.headers.get("x-request-id") ?? "";
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) {
+    connection.found();
+    return answer;
+  }
+  const error = toError(answer, response, requestId);
+  if (error.code === "unauthenticated") onUnauthenticated(error);
+  throw error;
+}
+
+function toError(answer, response, requestId) {
+  const details = answer.details ?? [];
+  const of = (type) => details.find((detail) => detail.type === `google.rpc.${type}`)?.debug ?? {};
+  return new CallError(answer.message || `the gateway answered HTTP ${response.status}`, {
+    code: answer.code ?? "unknown",
+    reason: of("ErrorInfo").reason ?? "",
+    field: of("BadRequest").fieldViolations?.[0]?.field ?? "",
+    retryAfterSeconds: Number(response.headers.get("retry-after") ?? 0),
+    requestId,
+  });
+}
