@@ -54,7 +54,7 @@ async function start(why = "") {
       session.showForm(content, why, () => start());
       return;
     }
-    access = new Access(await call("CollectionService/GetCaller", {}));
+    access = new Access((await call("CollectionService/GetCaller", {})).caller);
     collectionIds = await readCollections();
   } catch (error) {
     if (error.code !== "unauthenticated") replace(content, failure(error));
@@ -65,7 +65,7 @@ async function start(why = "") {
 }
 
 async function readCollections() {
-  if (access.caller.collections?.length) return access.caller.collections;
+  if (access.collectionIds.length) return access.collectionIds;
   if (!access.may("ListCollections")) return ["default"];
   const { collections } = await call("CollectionService/ListCollections", { pageSize: 1000 });
   return collections.map((each) => each.collectionId);
@@ -91,7 +91,7 @@ function allowedPages() {
 
 function showFrame() {
   const current = address()[0];
-  const links = access.caller.roles || access.caller.keysRequired === false ? allowedPages() : [];
+  const links = allowedPages();
   replace(document.getElementById("navigation"), links.map((page) => h("a", {
     href: `#/${page.path}`, "aria-current": page.path === current && "page",
   }, page.title)));
@@ -106,11 +106,12 @@ function showFrame() {
   };
   replace(
     document.getElementById("account"),
-    links.length > 0 && collectionIds.length > 1 && h("label", {}, "Collection ",
+    access.isKnown && collectionIds.length > 1 && h("label", {}, "Collection ",
       h("select", { onchange: choose }, collectionIds.map((id) => h("option", {
         selected: id === chosenCollection(),
       }, id)))),
-    links.length > 0 && access.caller.keysRequired && h("button", { onclick: leave }, "Sign out"),
+    access.isKnown && access.keysRequired && [h("span", { class: "hint" }, access.name),
+      h("button", { onclick: leave }, "Sign out")],
   );
 }
 

@@ -35,7 +35,7 @@ function current(collection) {
 
 const SCORE_RULES = {
   SCORE_RULE_NEAREST: "the nearest stored face",
-  SCORE_RULE_RMS: "the root mean square over the stored faces",
+  SCORE_RULE_ROOT_MEAN_SQUARE: "the root mean square over the stored faces",
 };
 
 export default { path: "thresholds", title: "Thresholds", methods: ["Calibrate"], render };

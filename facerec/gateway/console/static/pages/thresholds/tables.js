@@ -10,7 +10,7 @@ const ONE_THRESHOLD = {
   ONE_THRESHOLD_EXCEEDED: "Within a group more people match falsely than the target allows.",
   ONE_THRESHOLD_UNDECIDED: "Too little was measured to say whether one threshold serves all groups.",
 };
-const RULES = { SCORE_RULE_NEAREST: "nearest stored face", SCORE_RULE_RMS: "root mean square over stored faces" };
+const RULES = { SCORE_RULE_NEAREST: "nearest stored face", SCORE_RULE_ROOT_MEAN_SQUARE: "root mean square over stored faces" };
 
 /** The rates of people by a label; null where none were asked for. */
 export function groupsTable(calibration) {
