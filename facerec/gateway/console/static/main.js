@@ -148,5 +148,5 @@ async function show() {
 whenUnauthenticated((error) => {
   if (error instanceof CallError) start("The session has ended, or the key is no longer valid.");
 });
-window.addEventListener("hashchange", () => show());
+window.addEventListener("hashchange", () => { if (access.isKnown) show(); });
 start();

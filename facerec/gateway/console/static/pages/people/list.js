@@ -43,7 +43,7 @@ export async function showList(root, context) {
 /** The request of ListPersons for what was typed. Throws an error for labels of another form. */
 function listRequest(text, labels, collectionId) {
   const request = { collectionId, pageSize: PAGE_SIZE };
-  if (text.trim()) request.query = text.trim();
+  if (text.trim()) request.displayNamePrefix = text.trim();
   const chosen = {};
   for (const pair of labels.split(/[\s,]+/).filter(Boolean)) {
     const at = pair.indexOf("=");

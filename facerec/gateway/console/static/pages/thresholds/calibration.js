@@ -5,7 +5,7 @@ import { call } from "../../rpc.js";
 import { actionButton } from "../../parts/actions.js";
 import { ask } from "../../parts/dialog.js";
 import * as format from "../../parts/format.js";
-import { chart } from "./chart.js";
+import { chart, lastThreshold } from "./chart.js";
 import { claimsTable, groupsTable, searchesTable } from "./tables.js";
 import { outcome } from "./outcome.js";
 
@@ -18,13 +18,12 @@ export function showCalibration(root, calibration, collection, context) {
     replace(said, outcome(calibration, threshold));
   };
   const start = calibration.verify?.threshold ?? collection.settings.verifyThreshold;
-  const thresholds = calibration.curve.map((point) => point.threshold);
   replace(root,
     h("h2", {}, "Error rates by threshold"),
     evidence(calibration), drawn,
     h("label", { for: "threshold" }, "Threshold"),
     h("input", {
-      id: "threshold", type: "range", min: 0, max: thresholds.at(-1) ?? 1, step: 0.005, value: start,
+      id: "threshold", class: "under-chart", type: "range", min: 0, max: lastThreshold(calibration.curve), step: 0.005, value: start,
       oninput: (event) => show(Number(event.target.value)),
     }),
     said,

@@ -9,6 +9,11 @@ const MARGIN = { left: 64, right: 16, top: 12, bottom: 40 };
 const LOWEST = 1e-6;
 const DECADES = 6;
 
+/** The largest threshold of the chart, in which the curve's interesting part lies. */
+export function lastThreshold(curve) {
+  return Math.max(0.8, ...curve.map((point) => point.threshold).filter((value) => value <= 1.2));
+}
+
 /**
  * The chart.
  *
@@ -17,7 +22,7 @@ const DECADES = 6;
  * @returns {HTMLElement}
  */
 export function chart(curve, marks) {
-  const last = Math.max(0.8, ...curve.map((point) => point.threshold).filter((value) => value <= 1.2));
+  const last = lastThreshold(curve);
   const x = (threshold) => MARGIN.left + (threshold / last) * (WIDTH - MARGIN.left - MARGIN.right);
   const y = (value) => {
     const share = -Math.log10(Math.min(1, Math.max(value, LOWEST))) / DECADES;
@@ -40,7 +45,7 @@ function grid(last, x, y) {
   for (let decade = 0; decade <= DECADES; decade += 1) {
     const value = 10 ** -decade;
     lines.push(svg("line", { x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y(value), y2: y(value), class: "grid" }),
-      svg("text", { x: MARGIN.left - 6, y: y(value) + 4, "text-anchor": "end" }, decade === 0 ? "100 %" : format.percent(value)));
+      svg("text", { x: MARGIN.left - 6, y: y(value) + 4, "text-anchor": "end" }, `${Number((value * 100).toPrecision(1))} %`));
   }
   for (let tenth = 0; tenth <= Math.round(last * 10); tenth += 1) {
     lines.push(svg("text", { x: x(tenth / 10), y: HEIGHT - MARGIN.bottom + 18, "text-anchor": "middle" }, (tenth / 10).toFixed(1)));
@@ -49,14 +54,14 @@ function grid(last, x, y) {
   return lines;
 }
 
-/** A rate as a line, over the band of its interval. */
+/** A rate as a line where it is not 0, which has no place on the scale, over the band of its interval. */
 function series(points, name, x, y) {
   const known = points.filter((point) => point[name]);
   if (!known.length) return null;
-  const at = (key) => known.map((point) => `${x(point.threshold).toFixed(1)},${y(point[name][key]).toFixed(1)}`);
+  const at = (key, some = known) => some.map((point) => `${x(point.threshold).toFixed(1)},${y(point[name][key]).toFixed(1)}`);
   return [
     svg("polygon", { class: `band ${name}`, points: [...at("high"), ...at("low").reverse()].join(" ") }),
-    svg("polyline", { class: `line ${name}`, points: at("value").join(" ") }),
+    svg("polyline", { class: `line ${name}`, points: at("value", known.filter((point) => point[name].value > 0)).join(" ") }),
   ];
 }
 
