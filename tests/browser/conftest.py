@@ -14,6 +14,7 @@ from tests.e2e.gateway.conftest import GatewayProcess
 from tests.e2e.gateway.http import post, post_form
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 WIDTHS = {"wide": 1400, "narrow": 390}
 
 COLLECTIONS = "/facerec.matcher.v1.CollectionService"
@@ -23,23 +24,17 @@ OpenConsole = Callable[..., Console]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless Chromium."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs a browser: make test-browser")
+def chromium() -> str:
+    """The program of a Chromium; skips where it, or what drives it, is missing."""
+    pytest.importorskip("playwright.sync_api", reason="needs a browser: make test-browser")
     program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip("there is no Chromium: install the package chromium, or name it by CHROMIUM=PROGRAM")
-    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=program, args=[*flags, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-        )
-        yield running
-        running.close()
+    return program
 
 
 @pytest.fixture(scope="session")
-def console_address(browser: Any, encoder_address: str, matcher_address: str) -> Iterator[str]:
+def console_address(chromium: str, encoder_address: str, matcher_address: str) -> Iterator[str]:
     """HOST:PORT of a gateway whose services need no key."""
     process = GatewayProcess(encoder_address, matcher_address)
     try:
@@ -47,6 +42,18 @@ def console_address(browser: Any, encoder_address: str, matcher_address: str) ->
     finally:
         code = process.stop()
     assert code == 0
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str, console_address: str) -> Iterator[Any]:
+    """A headless Chromium. It starts after the services: while it runs, this thread can run no other event loop."""
+    from playwright.sync_api import sync_playwright
+
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has none for root
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=[*CAMERA, *sandbox])
+        yield running
+        running.close()
 
 
 @pytest.fixture

@@ -46,3 +46,9 @@ class Console:
     def has(self, text: str) -> None:
         """Wait until the content has a text."""
         self.main.get_by_text(text).first.wait_for()
+
+    def counts(self, selector: str, number: int) -> None:
+        """Wait until so many elements match a CSS selector."""
+        from playwright.sync_api import expect
+
+        expect(self.main.locator(selector)).to_have_count(number)

@@ -24,14 +24,14 @@ def test_a_search_finds_people_by_the_beginning_of_their_names(
     console = open_console("people")
     console.has("Joe")
     console.page.get_by_label("begins with").fill("Bar")
-    console.page.wait_for_function("document.querySelectorAll('tbody tr').length === 1")
+    console.counts("tbody tr", 1)
     assert "Barack" in console.main.inner_text()
 
 
 def test_a_search_by_labels_finds_those_who_have_them(two_people: None, open_console: OpenConsole) -> None:
     console = open_console("people")
     console.page.get_by_label("Labels").fill("site=berlin")
-    console.page.wait_for_function("document.querySelectorAll('tbody tr').length === 1")
+    console.counts("tbody tr", 1)
     assert "site=berlin" in console.main.inner_text()
 
 
@@ -70,7 +70,7 @@ def test_a_face_is_moved_and_an_erasure_leaves_a_receipt(
     console = open_console("people/person/obama")
     console.main.get_by_role("button", name="Move face").first.click()
     console.dialog(Id_of_that_person="barack-2").get_by_role("button", name="Move").click()
-    console.page.wait_for_function("document.querySelectorAll('tbody tr').length === 1")
+    console.counts("tbody tr", 1)
     console.button("Erase").click()
     console.dialog().get_by_role("button", name="Erase").click()
     console.page.wait_for_url("**/people/erasure/*")

@@ -56,8 +56,8 @@ def test_an_inconsistent_face_is_moved_to_whom_it_is(
     enroll("obama", "obama.jpg", "obama2.jpg")
     enroll("biden", "biden.jpg", "obama3.jpg")
     console = open_console("review/inconsistent")
-    console.has("The face is probably obama's: move it.")
-    console.page.keyboard.press("m")
+    console.has("The other face is probably obama's: move that one.")
+    console.page.keyboard.press("o")
     console.has("The face is obama's")
     named = {"collectionId": collection, "personId": "obama"}
     assert post(console_address, f"{METHODS}/GetPerson", named).json["person"]["faceCount"] == 3

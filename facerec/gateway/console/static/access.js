@@ -7,7 +7,7 @@ const ROLES = {
   RenamePerson: "MANAGE", MergePersons: "MANAGE", MoveFaces: "MANAGE", DeletePerson: "MANAGE", DeleteFace: "MANAGE",
   GetErasure: "MANAGE", ListDuplicates: "MANAGE", ListInconsistentFaces: "MANAGE", DismissDuplicate: "MANAGE",
   Calibrate: "MANAGE", ApplyCalibration: "MANAGE", UpdateCollection: "MANAGE", GetCollection: "MANAGE",
-  ListCollections: "MANAGE", MeasureRecall: "MANAGE", GetStatus: "MANAGE", ListAuditEvents: "ADMIN",
+  ListCollections: "MANAGE", MeasureRecall: "MANAGE", GetStatus: "ADMIN", ListAuditEvents: "ADMIN",
 };
 
 /** The permissions of a caller. */

@@ -2,6 +2,7 @@
 
 import { h, replace } from "../dom.js";
 import { call } from "../rpc.js";
+import { facts } from "../parts/facts.js";
 import * as format from "../parts/format.js";
 import { measureForm } from "./thresholds/measure.js";
 import { showCalibration } from "./thresholds/calibration.js";
@@ -29,7 +30,7 @@ function current(collection) {
   ];
   return [
     h("p", { class: "hint" }, "A match is a distance of at most the threshold."),
-    h("dl", { class: "card" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    h("div", { class: "card" }, facts(rows)),
   ];
 }
 

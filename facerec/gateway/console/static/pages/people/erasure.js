@@ -2,6 +2,7 @@
 
 import { h, replace } from "../../dom.js";
 import { call } from "../../rpc.js";
+import { facts } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
 
 const POLL_MILLISECONDS = 5000;
@@ -39,7 +40,7 @@ function receipt(erasureId, found) {
   return [
     h("h1", {}, "Erasure"),
     h("p", { role: "status" }, WORDS[found.state] ?? found.state),
-    h("dl", {}, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    facts(rows),
     h("p", { class: "hint" }, "Backups and the write-ahead log keep what they hold until they expire. ",
       "maintain vacuums and rewrites; this page follows it. Its address can be kept."),
     h("p", {}, h("a", { href: "#/people" }, "All people")),

@@ -4,6 +4,7 @@ import { h, replace } from "../../dom.js";
 import { call } from "../../rpc.js";
 import { actionButton } from "../../parts/actions.js";
 import { ask } from "../../parts/dialog.js";
+import { facts } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
 import { showPages } from "../../parts/table.js";
 import { editLabels } from "./labels.js";
@@ -21,7 +22,7 @@ export async function showPerson(root, personId, context) {
   replace(root,
     h("p", {}, h("a", { href: "#/people" }, "All people")),
     h("h1", {}, person.displayName || person.personId, person.suspended && [" ", h("span", { class: "tag" }, "suspended")]),
-    facts(person),
+    about(person),
     buttons(person, names, context),
     h("h2", {}, "Faces"), faces);
   const request = { ...names, pageSize: FACES_PAGE_SIZE };
@@ -33,15 +34,14 @@ export async function showPerson(root, personId, context) {
   context.showCall({ method: "MatcherService/GetPerson", request: names });
 }
 
-function facts(person) {
-  const rows = [
+function about(person) {
+  return facts([
     ["Id", h("code", {}, person.personId)],
     ["Labels", labelTags(person.labels)],
     ["Metadata", person.metadata && h("code", {}, JSON.stringify(person.metadata))],
     ["Enrolled", format.time(person.createTime)],
     ["Changed", format.time(person.updateTime)],
-  ].filter(([, value]) => value && value.length !== 0);
-  return h("dl", {}, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  ]);
 }
 
 function buttons(person, names, context) {

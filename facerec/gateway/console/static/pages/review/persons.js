@@ -2,6 +2,7 @@
 
 import { h } from "../../dom.js";
 import { call } from "../../rpc.js";
+import { facts } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
 import { labelTags, personAddress } from "../people/list.js";
 
@@ -27,10 +28,10 @@ export function personColumn(personId, person, faces) {
     ["Labels", labelTags(person.labels)],
     ["Enrolled", format.time(person.createTime)],
     ...faces,
-  ] : [["Id", personId], ["", "no longer enrolled"]];
+  ] : [["Id", personId], ["State", "no longer enrolled"]];
   return h("div", {},
     h("h3", {}, person?.displayName || personId),
-    h("dl", {}, rows.filter(([, value]) => value && value.length !== 0).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+    facts(rows));
 }
 
 /** A face by the first part of its id and the caller's own reference. */
