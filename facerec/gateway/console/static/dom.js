@@ -59,6 +59,12 @@ export function objectUrl(blob) {
   return urls.get(blob);
 }
 
+/** Free the URL of a blob that is not shown any more. */
+export function releaseUrl(blob) {
+  URL.revokeObjectURL(urls.get(blob) ?? "");
+  urls.delete(blob);
+}
+
 /** Free the URLs of all blobs: the pictures of a page that is left. */
 export function releaseUrls() {
   for (const url of urls.values()) URL.revokeObjectURL(url);

@@ -36,13 +36,13 @@ export function whenUnauthenticated(listener) {
 export class CallError extends Error {
   /**
    * @param {string} message A sentence for people.
-   * @param {{code?: string, reason?: string, field?: string, retryAfterSeconds?: number, requestId?: string}} more
-   *   The code of the Connect protocol, the reason of docs/errors.md, the field that is wrong, the seconds to wait,
-   *   and the id under which the logs have the call.
+   * @param {{code?: string, reason?: string, field?: string, retryAfterSeconds?: number, requestId?: string,
+   *   metadata?: Object<string, string>}} more The code of the Connect protocol, the reason of docs/errors.md, the field
+   *   that is wrong, the seconds to wait, the id under which the logs have the call, and what belongs to the reason.
    */
   constructor(message, more = {}) {
     super(message);
-    Object.assign(this, { code: "unknown", reason: "", field: "", retryAfterSeconds: 0, requestId: "" }, more);
+    Object.assign(this, { code: "unknown", reason: "", field: "", retryAfterSeconds: 0, requestId: "", metadata: {} }, more);
   }
 }
 
@@ -116,6 +116,7 @@ function toError(answer, response, requestId) {
   return new CallError(answer.message || `the gateway answered HTTP ${response.status}`, {
     code: answer.code ?? "unknown",
     reason: of("ErrorInfo").reason ?? "",
+    metadata: of("ErrorInfo").metadata ?? {},
     field: of("BadRequest").fieldViolations?.[0]?.field ?? "",
     retryAfterSeconds: Number(response.headers.get("retry-after") ?? 0),
     requestId,

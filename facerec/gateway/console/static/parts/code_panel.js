@@ -12,6 +12,8 @@ export class CodePanel {
     this.root = root;
     this.calls = [];
     this.index = 0;
+    /** Whether calls need a key. */
+    this.keysRequired = false;
   }
 
   /** Forget the calls. */
@@ -33,7 +35,7 @@ export class CodePanel {
   }
 
   render() {
-    const text = snippet(this.calls[this.index], this.language);
+    const text = snippet(this.calls[this.index], this.language, { keysRequired: this.keysRequired });
     const isOpen = localStorage.getItem("code") === "open";
     const choose = (change) => (event) => {
       change(event.target.value);
@@ -55,7 +57,7 @@ export class CodePanel {
       h("label", { for: "code-language" }, "Language"),
       h("select", { id: "code-language", onchange: choose((value) => localStorage.setItem("language", value)) },
         LANGUAGES.map((each) => h("option", { selected: each === this.language }, each))),
-      h("button", { onclick: copy }, "Copy")),
+      navigator.clipboard && h("button", { onclick: copy }, "Copy")), // which plain HTTP does not have
     h("pre", { tabindex: 0 }, h("code", {}, text))));
   }
 }
