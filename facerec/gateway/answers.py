@@ -12,11 +12,15 @@ from facerec.gateway.origins import Headers
 
 PIECE_BYTES: Final = 64 * 1024
 _JSON: Final = b"application/json"
+_CACHING: Final = b"cache-control"
 _CODES: Final = {499: "CANCELLED", 404: "UNIMPLEMENTED", 405: "UNIMPLEMENTED", 429: "RESOURCE_EXHAUSTED"}
 
 
 class AnswerSender:
-    """The `send` of a request: adds headers, and ends the connection of a client that reads too slowly."""
+    """The `send` of a request: adds headers, and ends the connection of a client that reads too slowly.
+
+    `more` are further headers. What an answer does not allow to be cached is not.
+    """
 
     def __init__(self, send: Send, current: Exchange, cors: Headers, max_seconds: float, abort: Any) -> None:
         self._send = send
@@ -25,12 +29,15 @@ class AnswerSender:
         self._max_seconds = max_seconds
         self._abort = abort
         self.has_started = False
+        self.more: Headers = []
 
     async def __call__(self, event: Event) -> None:
         """Send an event of ASGI. Raises ConnectionResetError if the client takes too long to read."""
         if event["type"] == "http.response.start":
             self.has_started = True
             event["headers"] = [*event["headers"], *self._headers()]
+            if not any(name == _CACHING for name, _ in event["headers"]):
+                event["headers"].append((_CACHING, b"no-store"))
             if event["status"] >= 400 and self._current.code == "OK":
                 self._current.code = _CODES.get(event["status"], "INVALID_ARGUMENT")
         body, at = event.get("body", b""), 0
@@ -52,9 +59,9 @@ class AnswerSender:
     def _headers(self) -> Headers:
         found = [
             (b"x-request-id", self._current.call.request_id.encode()),
-            (b"cache-control", b"no-store"),
             (b"x-content-type-options", b"nosniff"),
             *self._cors,
+            *self.more,
         ]
         if self._current.retry_after_seconds is not None:
             found.append((b"retry-after", failures.retry_after(self._current.retry_after_seconds)))

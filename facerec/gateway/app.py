@@ -16,6 +16,7 @@ from facerec.gateway.admission import Application, BodyReader, CallLimit, Receiv
 from facerec.gateway.answers import AnswerSender
 from facerec.gateway.connect import ConnectApplication
 from facerec.gateway.connections import MAX_HEAD_BYTES
+from facerec.gateway.console.sessions import Sessions
 from facerec.gateway.exchange import Exchange
 from facerec.gateway.forwarding import Forwarder
 from facerec.gateway.messages import Answer, to_json
@@ -37,8 +38,8 @@ log = structlog.get_logger(__name__)
 class Gateway:
     """An ASGI application over the services.
 
-    `sites` answer their paths before the gateway's own; `loopback` says whether it listens on a loopback
-    address.
+    `sites` answer their paths before the gateway's own; `sessions` are those of the console, None without it;
+    `loopback` says whether it listens on a loopback address.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Gateway:
         forwarder: Forwarder,
         sites: Sequence[Site],
         *,
+        sessions: Sessions | None,
         loopback: bool,
     ) -> None:
         self.access_log = AccessLog()
@@ -60,6 +62,7 @@ class Gateway:
         self._forwarder = forwarder
         self._connect: Application = ConnectApplication(self._forwarder, settings.max_request_bytes)
         self._sites = sites
+        self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -95,6 +98,8 @@ class Gateway:
             self.access_log.add(method.name, current.code, seconds, current.call)
 
     async def _admit(self, scope: Scope, receive: Receive, answer: AnswerSender, current: Exchange) -> None:
+        if self._sessions:
+            self._sessions.authorize(scope, current)
         if _head_bytes(scope) > MAX_HEAD_BYTES:
             await answer.text(
                 431, code_pb2.INVALID_ARGUMENT, f"the head has more than {MAX_HEAD_BYTES:,} bytes"

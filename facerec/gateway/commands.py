@@ -42,7 +42,9 @@ async def _serve(flags: list[str]) -> None:
     )
     async with watched, server.running():
         stop = termination()  # until here a signal ends the process at once
-        log.info("listening", address=server.address, admin=server.admin_address)
+        log.info("listening", address=server.address, admin=server.admin_address, console=server.console_url)
+        if server.console_refusal and settings.console != "off":
+            log.warning("console_not_served", why=server.console_refusal)
         gc.freeze()  # objects made so far live until the end, so collections need not scan them
         await stop.wait()
         log.info("stopping")

@@ -15,6 +15,10 @@ from facerec import certificates
 from facerec.certificates import CertificatesInvalid
 from facerec.gateway import connections
 from facerec.gateway.app import Gateway
+from facerec.gateway.console import availability
+from facerec.gateway.console.session import Sealer
+from facerec.gateway.console.sessions import Sessions
+from facerec.gateway.console.site import PATH, ConsoleSite
 from facerec.gateway.forwarding import Forwarder
 from facerec.gateway.services import Services
 from facerec.gateway.settings import GatewaySettings
@@ -57,9 +61,15 @@ class GatewayServer:
             max_message_bytes=settings.max_request_bytes,
         )
         forwarder = Forwarder(self._services, settings.max_call_seconds)
-        sites: list[Site] = []
         loopback = self._address.is_loopback
-        self._app = Gateway(settings, self._services, forwarder, sites, loopback=loopback)
+        self.console_refusal = availability.refusal(settings, is_loopback=loopback)
+        self._sessions = (
+            None if self.console_refusal else _sessions(settings, forwarder, is_loopback=loopback)
+        )
+        sites: list[Site] = [ConsoleSite(self._sessions)] if self._sessions else []
+        self._app = Gateway(
+            settings, self._services, forwarder, sites, sessions=self._sessions, loopback=loopback
+        )
         self._admin = (
             Admin(settings.admin_address, self._services.states, insecure=settings.insecure)
             if settings.admin_address
@@ -70,6 +80,11 @@ class GatewayServer:
     def address(self) -> str:
         """The `HOST:PORT` listened on."""
         return str(self._address)
+
+    @property
+    def console_url(self) -> str | None:
+        """The console's URL at that address; None if it is not served, and `console_refusal` says why."""
+        return f"{'https' if self._tls else 'http'}://{self._address}{PATH}" if self._sessions else None
 
     @property
     def admin_address(self) -> str | None:
@@ -89,7 +104,8 @@ class GatewayServer:
             async with self._services.opened():
                 server = self._server()
                 serving = asyncio.create_task(server.serve(sockets=[listener]))
-                renewing = asyncio.create_task(self._tls.watch()) if self._tls else None
+                watched = [each for each in (self._tls, self._sessions) if each]
+                renewing = [asyncio.create_task(each.watch()) for each in watched]
                 try:
                     yield
                 finally:
@@ -97,8 +113,8 @@ class GatewayServer:
                     await asyncio.sleep(self._settings.drain_seconds)
                     server.should_exit = True
                     await serving
-                    if renewing:
-                        renewing.cancel()
+                    for task in renewing:
+                        task.cancel()
                     self._app.access_log.close()
                     if self._admin:
                         await asyncio.to_thread(self._admin.stop)
@@ -131,6 +147,12 @@ class GatewayServer:
             ssl_context_factory=(lambda *_: self._tls.context) if self._tls else None,  # type: ignore[union-attr]
         )
         return _Uvicorn(config)
+
+
+def _sessions(settings: GatewaySettings, forwarder: Forwarder, *, is_loopback: bool) -> Sessions:
+    sealer = Sealer(settings.session_secret_file, max(1, round(settings.session_hours * 3600)))
+    keys_expected = availability.expects_keys(settings, is_loopback=is_loopback)
+    return Sessions(sealer, forwarder, keys_expected=keys_expected)
 
 
 def _has_tls(settings: GatewaySettings) -> bool:

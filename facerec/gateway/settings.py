@@ -1,6 +1,7 @@
 """The gateway's settings; each field's docstring is its `--help` text."""
 
 from pathlib import Path
+from typing import Literal
 
 import pydantic
 from pydantic_settings import SettingsConfigDict
@@ -42,6 +43,19 @@ class GatewaySettings(ListeningSettings):
     allowed_origins: str = ""
     """Origins of web pages that may call the gateway from a browser, such as https://door.example, separated
     by blanks. Pages of any other origin are refused, except the gateway's own."""
+
+    console: Literal["auto", "on", "off"] = "auto"
+    """Whether to serve the console, web pages at /console/: on, off, or auto, which is on for a loopback
+    address and with TLS. With auto, beyond loopback and without tls_client_ca_file, its pages refuse to work
+    before services that require no key."""
+
+    session_hours: float = pydantic.Field(8.0, gt=0, le=720)
+    """How long a browser that has signed in to the console may use the key, in hours."""
+
+    session_secret_file: Path | None = None
+    """File of the secrets that seal sessions of the console, one a line of 32 characters or more: the first
+    seals, all open. Reloaded when it changes. Without it the secret is random: sessions end with the process,
+    and other replicas do not know them."""
 
     max_calls: int = pydantic.Field(256, ge=1, le=65536)
     """Requests in flight at once; more are refused as OVERLOADED. One host has at most three requests in

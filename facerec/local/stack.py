@@ -25,9 +25,11 @@ READY_SECONDS = 180.0  # the very first start converts the models
 MIGRATE_SECONDS = 120.0
 HEALTH_CHECK_SECONDS = 1.0
 GRACE_SECONDS = 4.0  # less than STOP_SECONDS, after which a service is killed
+CONSOLE_PATH = "/console/"
 MODULES = {"gateway": "facerec.gateway"}
-Ready = Callable[[Address, Address, Address | None], None]
-"""Is called with the addresses of the encoder, the matcher and the gateway, if there is one."""
+Ready = Callable[[Address, Address, Address | None, str], None]
+"""Is called with the addresses of the encoder, the matcher and the gateway, if there is one, and with the
+console's URL, which is empty if none is served."""
 ENCODER, MATCHER = "facerec.encoder.v1.EncoderService", "facerec.matcher.v1.MatcherService"
 
 
@@ -114,7 +116,8 @@ class Stack:
         self._wait_until_serving()
         settings = {"DATABASE_URL": owning_url, "MAINTAIN_ONCE": "false"}  # the supervisor restarts what ends
         self._supervise(self._command("matcher", "maintain", settings))
-        ready(self._encoder_address, self._matcher_address, self._gateway_address)
+        console = self._gateway_address and _console_url(ports.from_here(self._gateway_address))
+        ready(self._encoder_address, self._matcher_address, self._gateway_address, console or "")
         while True:
             self._supervisor.tick(IDLE_TICK_SECONDS)
 
@@ -193,17 +196,21 @@ class Stack:
                         f"the {name} was not ready after {READY_SECONDS:.0f} s: "
                         f"see {self._folder.logs / f'{name}.log'}"
                     )
-        while self._gateway_address and not _is_ready(ports.from_here(self._gateway_address)):
+        while self._gateway_address and not _answers(ports.from_here(self._gateway_address), "/ready"):
             self._supervisor.tick()
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"the gateway was not ready after {READY_SECONDS:.0f} s")
 
 
-def _is_ready(gateway: Address) -> bool:
-    """Whether the gateway reaches both services."""
+def _console_url(gateway: Address) -> str:
+    return f"http://{gateway}{CONSOLE_PATH}" if _answers(gateway, CONSOLE_PATH) else ""
+
+
+def _answers(gateway: Address, path: str) -> bool:
+    """Whether the gateway answers a path with success."""
     connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=HEALTH_CHECK_SECONDS)
     try:
-        connection.request("GET", "/ready")
+        connection.request("GET", path)
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

@@ -31,11 +31,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def test_a_wheel_has_all_code_stubs_and_statements_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    pages = set((ROOT / "facerec" / "gateway" / "console" / "static").rglob("*.*"))
     files = {
         str(path.relative_to(ROOT))
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix in {".py", ".pyi", ".sql"} or path.name in {"py.typed", "openapi.json"}
+        if path.suffix in {".py", ".pyi", ".sql"}
+        or path.name in {"py.typed", "openapi.json"}
+        or path in pages
     }
     metadata = f"facerec-{facerec.__version__}.dist-info/"
     assert {name for name in wheel.namelist() if not name.startswith(metadata)} == files

@@ -67,7 +67,7 @@ def up(
         raise typer.Exit(2) from None
 
 
-def _report(encoder: "Address", matcher: "Address", gateway: "Address | None") -> None:
+def _report(encoder: "Address", matcher: "Address", gateway: "Address | None", console: str) -> None:
     from facerec.local import ports
 
     variables = ""
@@ -78,7 +78,8 @@ def _report(encoder: "Address", matcher: "Address", gateway: "Address | None") -
     ready = (
         f"ready: encoder {encoder}, matcher {matcher}{web}; try: {variables}{command} enroll alice alice.jpg"
     )
-    print(printable(ready), flush=True)
+    lines = [ready, *([f"console: {console}"] if console else [])]
+    print("\n".join(map(printable, lines)), flush=True)  # at once: a reader may leave after the first line
 
 
 def _say(lines: str) -> None:

@@ -109,6 +109,8 @@ def _check_tls(gateway: ServiceProcess, address: str, authority: Authority) -> N
     for headers in ({}, {"authorization": ""}):
         refused = http.send(address, "GET", path, None, headers, context=context)
         assert (refused.status, refused.reason) == (401, "KEY_MISSING")
+    session = http.send(address, "GET", "/console/session", context=context)
+    assert (session.status, session.json["keys_required"]) == (200, True)
     other = trustme.CA()
     renewed = Authority(other, authority.folder)
     new_ca = authority.folder / "new-ca.pem"

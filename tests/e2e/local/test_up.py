@@ -107,6 +107,8 @@ def test_people_are_kept_however_the_stack_ended(data_dir: Path, myself: Runner)
         matcher.enroll("ann", ANN)
         with urlopen(f"http://{up.gateway}/v1/persons/ann") as answer:
             assert json.load(answer)["person"]["faceCount"] == 1
+        assert up.process.stdout is not None
+        assert up.process.stdout.readline() == f"console: http://{up.gateway}/console/\n"
         end_politely(up)
     for end in (kill_everything, kill_the_supervisor, end_politely):
         with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:

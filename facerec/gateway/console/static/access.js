@@ -1,27 +1,31 @@
 /** What the caller's key may do, as GetCaller answers it: pages and buttons that it may not use are not shown. */
 
-/** Roles by the methods that the console calls; `admin` includes all others. */
+/** The role that each method which the console calls requires; ROLE_ADMIN comes with all others. */
 const ROLES = {
-  Identify: "identify", Verify: "verify", Compare: "verify", Enroll: "enroll",
-  ListPersons: "manage", GetPerson: "manage", ListFaces: "manage", UpdatePerson: "manage", RenamePerson: "manage",
-  MergePersons: "manage", MoveFaces: "manage", DeletePerson: "manage", DeleteFace: "manage", GetErasure: "manage",
-  ListDuplicates: "manage", ListInconsistentFaces: "manage", DismissDuplicate: "manage", Calibrate: "manage",
-  ApplyCalibration: "manage", UpdateCollection: "manage", GetCollection: "manage", ListCollections: "manage",
-  MeasureRecall: "manage", GetStatus: "manage", ListAuditEvents: "admin", GetModel: "encode", DetectFaces: "encode",
+  Identify: "IDENTIFY", Verify: "VERIFY", Compare: "VERIFY", Enroll: "ENROLL",
+  ListPersons: "MANAGE", GetPerson: "MANAGE", ListFaces: "MANAGE", GetFace: "MANAGE", UpdatePerson: "MANAGE",
+  RenamePerson: "MANAGE", MergePersons: "MANAGE", MoveFaces: "MANAGE", DeletePerson: "MANAGE", DeleteFace: "MANAGE",
+  GetErasure: "MANAGE", ListDuplicates: "MANAGE", ListInconsistentFaces: "MANAGE", DismissDuplicate: "MANAGE",
+  Calibrate: "MANAGE", ApplyCalibration: "MANAGE", UpdateCollection: "MANAGE", GetCollection: "MANAGE",
+  ListCollections: "MANAGE", MeasureRecall: "MANAGE", GetStatus: "ADMIN", ListAuditEvents: "ADMIN",
 };
 
 /** The permissions of a caller. */
 export class Access {
-  /** @param {{roles?: string[], collections?: string[], scores?: boolean, keysRequired?: boolean}} caller */
+  /** @param {Object} caller The contract's Caller, in JSON; without fields for one who is not known yet. */
   constructor(caller) {
-    this.caller = caller;
-    this.scores = !caller.keysRequired || Boolean(caller.scores);
+    this.isKnown = "keysRequired" in caller;
+    this.keysRequired = Boolean(caller.keysRequired);
+    this.name = caller.name ?? "";
+    this.roles = caller.roles ?? [];
+    this.collectionIds = caller.collectionIds ?? [];
+    /** Whether distances are answered. */
+    this.scores = !this.keysRequired || Boolean(caller.scores);
   }
 
   /** Whether the caller may call a method. */
   may(method) {
-    const roles = this.caller.roles ?? [];
-    return !this.caller.keysRequired || roles.includes("admin") || roles.includes(ROLES[method]);
+    return this.isKnown && (!this.keysRequired || this.roles.includes(`ROLE_${ROLES[method]}`));
   }
 
   /** Whether the caller may call at least one of several methods. */

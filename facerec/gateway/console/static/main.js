@@ -54,7 +54,7 @@ async function start(why = "") {
       session.showForm(content, why, () => start());
       return;
     }
-    access = new Access(await call("CollectionService/GetCaller", {}));
+    access = new Access((await call("CollectionService/GetCaller", {})).caller);
     collectionIds = await readCollections();
   } catch (error) {
     if (error.code !== "unauthenticated") replace(content, failure(error));
@@ -66,7 +66,7 @@ async function start(why = "") {
 }
 
 async function readCollections() {
-  if (access.caller.collections?.length) return access.caller.collections;
+  if (access.collectionIds.length) return access.collectionIds;
   if (!access.may("ListCollections")) return ["default"];
   const { collections } = await call("CollectionService/ListCollections", { pageSize: 1000 });
   return collections.map((each) => each.collectionId);
@@ -92,7 +92,7 @@ function allowedPages() {
 
 function showFrame() {
   const current = address()[0];
-  const links = access.caller.roles || access.caller.keysRequired === false ? allowedPages() : [];
+  const links = allowedPages();
   replace(document.getElementById("navigation"), links.map((page) => h("a", {
     href: `#/${page.path}`, "aria-current": page.path === current && "page",
   }, page.title)));
@@ -107,11 +107,12 @@ function showFrame() {
   };
   replace(
     document.getElementById("account"),
-    links.length > 0 && collectionIds.length > 1 && h("label", {}, "Collection ",
+    access.isKnown && collectionIds.length > 1 && h("label", {}, "Collection ",
       h("select", { onchange: choose }, collectionIds.map((id) => h("option", {
         selected: id === chosenCollection(),
       }, id)))),
-    links.length > 0 && access.caller.keysRequired && h("button", { onclick: leave }, "Sign out"),
+    access.isKnown && access.keysRequired && [h("span", { class: "hint" }, access.name),
+      h("button", { onclick: leave }, "Sign out")],
   );
 }
 
@@ -148,5 +149,5 @@ async function show() {
 whenUnauthenticated((error) => {
   if (error instanceof CallError) start("The session has ended, or the key is no longer valid.");
 });
-window.addEventListener("hashchange", () => show());
+window.addEventListener("hashchange", () => { if (access.isKnown) show(); });
 start();

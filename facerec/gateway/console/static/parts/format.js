@@ -27,3 +27,15 @@ export function percent(share) {
   if (value === 0) return "0 %";
   return `${value >= 10 ? value.toFixed(1) : value.toPrecision(2)} %`;
 }
+
+/** A duration of the contract, such as "93784s", in its two largest units. */
+export function duration(text) {
+  const seconds = parseFloat(text ?? "0");
+  const parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const at = parts.findIndex(([size]) => seconds >= size);
+  if (at < 0) return "less than 1 s";
+  const [size, unit] = parts[at];
+  const [smaller, smallerUnit] = parts[at + 1] ?? [];
+  const rest = smaller ? Math.floor((seconds % size) / smaller) : 0;
+  return `${Math.floor(seconds / size)} ${unit}${rest ? ` ${rest} ${smallerUnit}` : ""}`;
+}

@@ -1,0 +1,123 @@
+/** A person: what is known of them, their faces, and what can be done. */
+
+import { h, replace } from "../../dom.js";
+import { call } from "../../rpc.js";
+import { actionButton } from "../../parts/actions.js";
+import { ask } from "../../parts/dialog.js";
+import { facts } from "../../parts/facts.js";
+import * as format from "../../parts/format.js";
+import { showPages } from "../../parts/table.js";
+import { editLabels } from "./labels.js";
+import { facesTable } from "./faces.js";
+import { erasureAddress } from "./erasure.js";
+import { labelTags, personAddress } from "./list.js";
+
+const FACES_PAGE_SIZE = 50;
+
+/** Show a person. */
+export async function showPerson(root, personId, context) {
+  const names = { collectionId: context.collectionId, personId };
+  const { person } = await call("MatcherService/GetPerson", names, { signal: context.signal });
+  const faces = h("div");
+  replace(root,
+    h("p", {}, h("a", { href: "#/people" }, "All people")),
+    h("h1", {}, person.displayName || person.personId, person.suspended && [" ", h("span", { class: "tag" }, "suspended")]),
+    about(person),
+    buttons(person, names, context),
+    h("h2", {}, "Faces"), faces);
+  const request = { ...names, pageSize: FACES_PAGE_SIZE };
+  await showPages(faces, async (pageToken) => {
+    const answer = await call("MatcherService/ListFaces", { ...request, pageToken }, { signal: context.signal });
+    return { items: answer.faces, next: answer.nextPageToken };
+  }, (items) => facesTable(items, person, context));
+  context.showCall({ method: "MatcherService/ListFaces", request });
+  context.showCall({ method: "MatcherService/GetPerson", request: names });
+}
+
+function about(person) {
+  return facts([
+    ["Id", h("code", {}, person.personId)],
+    ["Labels", labelTags(person.labels)],
+    ["Metadata", person.metadata && h("code", {}, JSON.stringify(person.metadata))],
+    ["Enrolled", format.time(person.createTime)],
+    ["Changed", format.time(person.updateTime)],
+  ]);
+}
+
+function buttons(person, names, context) {
+  const may = (method) => context.access.may(method);
+  return h("div", { class: "row" },
+    may("UpdatePerson") && actionButton("Change name", () => changeName(person, names, context)),
+    may("UpdatePerson") && actionButton("Labels", () => changeLabels(person, names, context)),
+    may("UpdatePerson") && actionButton(person.suspended ? "Resume" : "Suspend", () => suspend(person, names, context)),
+    may("RenamePerson") && actionButton("Change id", () => rename(person, names, context)),
+    may("MergePersons") && actionButton("Merge", () => merge(person, names, context)),
+    may("DeletePerson") && actionButton("Erase", () => erase(person, names, context), { class: "danger" }));
+}
+
+/** Call a method that changes the person, and show it as code. */
+async function change(method, request, context) {
+  context.showCall({ method: `MatcherService/${method}`, request });
+  return call(`MatcherService/${method}`, request, { signal: context.signal });
+}
+
+async function changeName(person, names, context) {
+  const fields = await ask("Change the name", [
+    h("label", { for: "name" }, "Name to show"),
+    h("input", { id: "name", name: "name", value: person.displayName, maxlength: 256 }),
+  ], { action: "Change" });
+  if (!fields) return;
+  await change("UpdatePerson", { ...names, displayName: fields.get("name") }, context);
+  context.refresh();
+}
+
+async function changeLabels(person, names, context) {
+  const labels = await editLabels(person.labels ?? {});
+  if (!labels) return;
+  await change("UpdatePerson", { ...names, labels, updateMask: "labels" }, context);
+  context.refresh();
+}
+
+async function suspend(person, names, context) {
+  const suspended = !person.suspended;
+  const fields = await ask(suspended ? "Suspend this person?" : "Resume this person?", [
+    h("p", {}, suspended ? "No claim and no search finds them until they are resumed. Their faces stay stored."
+      : "Claims and searches find them again."),
+  ], { action: suspended ? "Suspend" : "Resume" });
+  if (!fields) return;
+  await change("UpdatePerson", { ...names, suspended }, context);
+  context.refresh();
+}
+
+async function rename(person, names, context) {
+  const fields = await ask("Change the id", [
+    h("p", {}, "The faces, labels and dates stay. Callers that use the old id are told that there is no such person."),
+    h("label", { for: "new-id" }, "New id"),
+    h("input", { id: "new-id", name: "id", value: person.personId, maxlength: 128, required: true }),
+  ], { action: "Change" });
+  if (!fields) return;
+  const newPersonId = fields.get("id");
+  await change("RenamePerson", { ...names, newPersonId }, context);
+  location.hash = personAddress(newPersonId);
+}
+
+async function merge(person, names, context) {
+  const fields = await ask(`Merge ${person.displayName || person.personId} into another person`, [
+    h("p", {}, "The faces are given to the other person, who keeps their name, labels and metadata. This person is erased."),
+    h("label", { for: "target" }, "Id of the person to keep"),
+    h("input", { id: "target", name: "target", maxlength: 128, required: true }),
+  ], { action: "Merge", danger: true });
+  if (!fields) return;
+  const request = { collectionId: names.collectionId, sourcePersonId: person.personId, targetPersonId: fields.get("target") };
+  await change("MergePersons", request, context);
+  location.hash = personAddress(request.targetPersonId);
+}
+
+async function erase(person, names, context) {
+  const fields = await ask(`Erase ${person.displayName || person.personId}?`, [
+    h("p", {}, `The person and ${format.counted(person.faceCount, "face")} are erased. This cannot be taken back.`),
+  ], { action: "Erase", danger: true });
+  if (!fields) return;
+  const receipt = await change("DeletePerson", names, context);
+  location.hash = receipt.erasureId ? erasureAddress(receipt.erasureId) : "#/people";
+}

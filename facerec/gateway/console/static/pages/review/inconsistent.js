@@ -1,0 +1,64 @@
+/** Inconsistent faces. */
+
+import { h } from "../../dom.js";
+import { call } from "../../rpc.js";
+import { distanceBar } from "../../parts/distance_bar.js";
+import * as format from "../../parts/format.js";
+import { dismiss, eraseFace, merge, moveFace } from "./decisions.js";
+import { faceLine, personColumn, readPersons } from "./persons.js";
+import { Queue } from "./queue.js";
+
+/** What the service suggests, and the key of the choice that does it. */
+const SUGGESTIONS = {
+  CORRECTION_SUGGESTION_MOVE_FACE: (face) => `The face is probably ${face.otherPersonId}'s: move it.`,
+  CORRECTION_SUGGESTION_MOVE_OTHER_FACE: (face) => `The other face is probably ${face.personId}'s: move that one.`,
+  CORRECTION_SUGGESTION_MERGE_PERSONS: () => "Both are probably one person: merge them.",
+  CORRECTION_SUGGESTION_REVIEW: () => "The distances alone do not say what is wrong.",
+};
+
+/** Show the inconsistent faces of a collection. */
+export async function showInconsistent(root, context) {
+  const collection = { collectionId: context.collectionId };
+  const { collection: found } = await call("CollectionService/GetCollection", collection, { signal: context.signal });
+  const threshold = found.settings.duplicateThreshold;
+  const fetchPage = async (pageToken) => {
+    const request = { ...collection, pageToken, pageSize: 20 };
+    context.showCall({ method: "CollectionService/ListInconsistentFaces", request });
+    const answer = await call("CollectionService/ListInconsistentFaces", request, { signal: context.signal });
+    const examined = `${format.counted(answer.facesExamined, "face")} examined${answer.exact ? ", each compared with all" : " by the index"}.`;
+    return { items: answer.faces, next: answer.nextPageToken, examined };
+  };
+  await new Queue(root, fetchPage, (face) => showFace(face, threshold, context)).next();
+}
+
+async function showFace(face, threshold, context) {
+  const { personId: own, otherPersonId: other } = face;
+  const persons = await readPersons([own, other], context);
+  const isThere = persons[own] && persons[other];
+  const line = (faceId) => isThere ? faceLine(faceId, context).catch(() => "erased") : "";
+  const column = async (id, rows) => personColumn(id, persons[id], isThere ? await Promise.all(rows.map(async ([name, faceId]) => [name, await line(faceId)])) : []);
+  return {
+    body: h("div", {},
+      h("h2", {}, `Whose is this face of ${own}?`),
+      h("p", {}, SUGGESTIONS[face.suggestion]?.(face) ?? ""),
+      h("p", {}, `To the nearest of ${own}'s other faces:`), distanceBar(face.ownDistance, threshold),
+      h("p", {}, `To the nearest of ${other}'s:`), distanceBar(face.otherDistance, threshold),
+      h("div", { class: "columns" },
+        await column(own, [["This face", face.faceId], ["Nearest other face", face.ownFaceId]]),
+        await column(other, [["Nearest face", face.otherFaceId]]))),
+    choices: isThere ? choices(face, context) : [],
+  };
+}
+
+function choices(face, context) {
+  const { personId: own, otherPersonId: other } = face;
+  const may = (method) => context.access.may(method);
+  return [
+    may("MoveFaces") && { key: "m", text: `It is ${other}'s`, act: () => moveFace(face.faceId, own, other, context) },
+    may("MoveFaces") && { key: "o", text: `The other face is ${own}'s`, act: () => moveFace(face.otherFaceId, other, own, context) },
+    may("MergePersons") && { key: "1", text: `One person: keep ${own}`, act: () => merge(other, own, context) },
+    may("MergePersons") && { key: "2", text: `One person: keep ${other}`, act: () => merge(own, other, context) },
+    may("DismissDuplicate") && { key: "d", text: "Different people, rightly enrolled", act: () => dismiss(own, other, context) },
+    may("DeleteFace") && { key: "e", text: "Erase this face", danger: true, act: () => eraseFace(face.faceId, context) },
+  ].filter(Boolean);
+}

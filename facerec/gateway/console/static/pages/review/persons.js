@@ -1,0 +1,43 @@
+/** People beside each other. */
+
+import { h } from "../../dom.js";
+import { call } from "../../rpc.js";
+import { facts } from "../../parts/facts.js";
+import * as format from "../../parts/format.js";
+import { labelTags, personAddress } from "../people/list.js";
+
+/** The persons by their ids; one who is gone is missing. */
+export async function readPersons(personIds, context) {
+  const found = {};
+  for (const personId of personIds) {
+    const request = { collectionId: context.collectionId, personId };
+    try {
+      found[personId] = (await call("MatcherService/GetPerson", request, { signal: context.signal })).person;
+    } catch (error) {
+      if (error.code !== "not_found") throw error;
+    }
+  }
+  return found;
+}
+
+/** What is known of a person, as one of two columns. */
+export function personColumn(personId, person, faces) {
+  const rows = person ? [
+    ["Id", h("a", { href: personAddress(personId) }, personId)],
+    ["Faces", format.count(person.faceCount)],
+    ["Labels", labelTags(person.labels)],
+    ["Enrolled", format.time(person.createTime)],
+    ...faces,
+  ] : [["Id", personId], ["State", "no longer enrolled"]];
+  return h("div", {},
+    h("h3", {}, person?.displayName || personId),
+    facts(rows));
+}
+
+/** A face by the first part of its id and the caller's own reference. */
+export async function faceLine(faceId, context) {
+  const request = { collectionId: context.collectionId, faceId };
+  const { face } = await call("MatcherService/GetFace", request, { signal: context.signal });
+  return [h("code", { title: faceId }, faceId.slice(0, 8)), face.externalRef ? ` ${face.externalRef}` : "",
+    ` of ${format.time(face.createTime)}`];
+}

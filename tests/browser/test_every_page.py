@@ -1,0 +1,39 @@
+"""Every page, in both widths and schemes: without an error, and usable with assistive technology."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import OpenConsole
+
+PAGES = {
+    "try": "Try", "people": "People", "people/person/obama": "Barack", "review": "Review",
+    "thresholds": "Thresholds", "health": "Health",
+}  # fmt: skip
+
+
+@pytest.fixture
+def enrolled(enroll: Callable[..., None]) -> None:
+    """Two people, one of them under two ids."""
+    enroll("obama", "obama.jpg", display_name="Barack", **{"labels.site": "berlin"})
+    enroll("barack", "obama2.jpg")
+    enroll("biden", "biden.jpg")
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(("width", "scheme"), [("wide", "light"), ("narrow", "dark")])
+def test_a_page_has_no_finding_of_axe(
+    path: str, width: str, scheme: str, enrolled: None, open_console: OpenConsole, tmp_path: Path
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    console = open_console(path, width=width, scheme=scheme)
+    console.page.get_by_role("heading", level=1).wait_for()
+    console.page.wait_for_load_state("networkidle")
+    console.page.get_by_text("This page as code").click()
+    found: Any = Axe().run(console.page).response["violations"]
+    assert [(each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    assert console.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    console.page.screenshot(path=tmp_path / "page.png", full_page=True)

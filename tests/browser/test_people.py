@@ -1,0 +1,96 @@
+"""People: searched, changed and erased in the console."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser.conftest import OpenConsole
+from tests.e2e.gateway.http import post
+
+Enroll = Callable[..., None]
+METHODS = "/facerec.matcher.v1.MatcherService"
+
+
+@pytest.fixture
+def two_people(enroll: Enroll) -> None:
+    """Barack with two faces, and Joe."""
+    enroll("obama", "obama.jpg", "obama2.jpg", display_name="Barack", **{"labels.site": "berlin"})
+    enroll("biden", "biden.jpg", display_name="Joe")
+
+
+def test_a_search_finds_people_by_the_beginning_of_their_names(
+    two_people: None, open_console: OpenConsole
+) -> None:
+    console = open_console("people")
+    console.has("Joe")
+    console.page.get_by_label("begins with").fill("Bar")
+    console.counts("tbody tr", 1)
+    assert "Barack" in console.main.inner_text()
+
+
+def test_a_search_by_labels_finds_those_who_have_them(two_people: None, open_console: OpenConsole) -> None:
+    console = open_console("people")
+    console.page.get_by_label("Labels").fill("site=berlin")
+    console.counts("tbody tr", 1)
+    assert "site=berlin" in console.main.inner_text()
+
+
+def test_a_name_a_label_and_an_id_are_changed(
+    two_people: None, open_console: OpenConsole, console_address: str, collection: str
+) -> None:
+    console = open_console("people/person/biden")
+    console.button("Change name").click()
+    console.dialog(Name_to_show="Joseph").get_by_role("button", name="Change").click()
+    console.has("Joseph")
+    console.button("Labels").click()
+    console.dialog(Key="team", Value="night").get_by_role("button", name="Save").click()
+    console.has("team=night")
+    console.button("Change id").click()
+    console.dialog(New_id="joseph").get_by_role("button", name="Change").click()
+    console.page.wait_for_url("**/people/person/joseph")
+    console.has("team=night")
+    named = {"collectionId": collection, "personId": "joseph"}
+    person = post(console_address, f"{METHODS}/GetPerson", named).json["person"]
+    assert (person["displayName"], person["labels"]) == ("Joseph", {"team": "night"})
+
+
+def test_a_person_is_suspended_and_resumed(two_people: None, open_console: OpenConsole) -> None:
+    console = open_console("people/person/biden")
+    console.button("Suspend").click()
+    console.dialog().get_by_role("button", name="Suspend").click()
+    console.has("suspended")
+    console.button("Resume").click()
+    console.dialog().get_by_role("button", name="Resume").click()
+    console.button("Suspend").wait_for()
+
+
+def test_a_face_is_moved_and_an_erasure_leaves_a_receipt(
+    two_people: None, open_console: OpenConsole, console_address: str, collection: str
+) -> None:
+    console = open_console("people/person/obama")
+    console.main.get_by_role("button", name="Move face").first.click()
+    console.dialog(Id_of_that_person="barack-2").get_by_role("button", name="Move").click()
+    console.counts("tbody tr", 1)
+    console.button("Erase").click()
+    console.dialog().get_by_role("button", name="Erase").click()
+    console.page.wait_for_url("**/people/erasure/*")
+    console.has("1 person, 1 face")
+    found = post(console_address, f"{METHODS}/ListPersons", {"collectionId": collection}).json["persons"]
+    assert [person["personId"] for person in found] == ["barack-2", "biden"]
+
+
+def test_a_failure_is_shown_where_it_happened(two_people: None, open_console: OpenConsole) -> None:
+    console = open_console("people/person/biden")
+    console.button("Change id").click()
+    console.dialog(New_id="obama").get_by_role("button", name="Change").click()
+    console.has("Reason: PERSON_EXISTS")
+
+
+def test_a_name_with_a_script_is_shown_as_text(enroll: Enroll, open_console: OpenConsole) -> None:
+    name = "<img src=x onerror=window.hit=1><script>window.hit=1</script>"
+    enroll("biden", "biden.jpg", display_name=name, **{"labels.site": "<b>x</b>"})
+    console = open_console("people")
+    console.has(name)
+    console.page.get_by_role("link", name=name).click()
+    console.has("site=<b>x</b>")
+    assert console.page.evaluate("window.hit") is None

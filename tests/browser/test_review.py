@@ -1,0 +1,63 @@
+"""Review: likely duplicates and inconsistent faces, decided one by one with keys."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.browser.conftest import OpenConsole
+from tests.e2e.gateway.http import post
+
+Enroll = Callable[..., None]
+METHODS = "/facerec.matcher.v1.MatcherService"
+
+
+@pytest.fixture
+def twice_enrolled(enroll: Enroll) -> None:
+    """One person under two ids, and another."""
+    enroll("obama", "obama.jpg")
+    enroll("barack", "obama2.jpg")
+    enroll("biden", "biden.jpg")
+
+
+def persons(address: str, collection: str) -> list[str]:
+    """The ids of a collection's people."""
+    found = post(address, f"{METHODS}/ListPersons", {"collectionId": collection}).json["persons"]
+    return [person["personId"] for person in found]
+
+
+def test_duplicates_are_dismissed_by_a_key_and_taken_back(
+    twice_enrolled: None, open_console: OpenConsole
+) -> None:
+    console = open_console("review")
+    console.has("Are they one person?")
+    console.page.keyboard.press("d")
+    console.has("That was the last one.")
+    console.button("Take it back").click()
+    console.has("Are they one person?")
+
+
+def test_duplicates_are_merged_by_a_key(
+    twice_enrolled: None, open_console: OpenConsole, console_address: str, collection: str
+) -> None:
+    console = open_console("review")
+    console.has("Are they one person?")
+    console.page.keyboard.press("1")
+    console.dialog().get_by_role("button", name="Merge").click()
+    console.has("barack is merged into obama")
+    assert persons(console_address, collection) == ["biden", "obama"]
+    console.button("Take it back").click()
+    console.has("Are they one person?")
+    assert persons(console_address, collection) == ["barack", "biden", "obama"]
+
+
+def test_an_inconsistent_face_is_moved_to_whom_it_is(
+    enroll: Enroll, open_console: OpenConsole, console_address: str, collection: str
+) -> None:
+    enroll("obama", "obama.jpg", "obama2.jpg")
+    enroll("biden", "biden.jpg", "obama3.jpg")
+    console = open_console("review/inconsistent")
+    console.has("The other face is probably obama's: move that one.")
+    console.page.keyboard.press("o")
+    console.has("The face is obama's")
+    named = {"collectionId": collection, "personId": "obama"}
+    assert post(console_address, f"{METHODS}/GetPerson", named).json["person"]["faceCount"] == 3
