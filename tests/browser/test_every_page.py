@@ -25,12 +25,15 @@ def enrolled(enroll: Callable[..., None]) -> None:
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize(("width", "scheme"), [("wide", "light"), ("narrow", "dark")])
 def test_a_page_has_no_finding_of_axe(
-    path: str, width: str, scheme: str, enrolled: None, open_console: OpenConsole, tmp_path: Path
+    path: str, width: str, scheme: str, enrolled: None, open_console: OpenConsole, sample_photos: Path, tmp_path: Path
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     console = open_console(path, width=width, scheme=scheme)
     console.page.get_by_role("heading", level=1).wait_for()
+    if path == "try":
+        console.page.locator("input[type=file]").first.set_input_files(sample_photos / "obama3.jpg")
+        console.has("Good for comparison")
     console.page.wait_for_load_state("networkidle")
     console.page.get_by_text("This page as code").click()
     found: Any = Axe().run(console.page).response["violations"]
