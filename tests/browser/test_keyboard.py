@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.browser.conftest import OpenConsole
 from tests.browser.console import Console
@@ -19,13 +18,16 @@ def tab_to(console: Console, name: str) -> None:
     raise AssertionError(f"{name} cannot be reached by Tab; the focus is at {focused(console)}")
 
 
+FOCUSED = """(() => {
+    const element = document.activeElement;
+    const names = [element.getAttribute('aria-label'), element.labels?.[0]?.innerText, element.innerText];
+    return element === document.body ? '' : names.filter(Boolean).join(' ');
+})()"""
+
+
 def focused(console: Console) -> str:
     """The name of what has the focus: its label or text."""
-    found: Any = console.page.evaluate(
-        "(() => { const e = document.activeElement; return e === document.body ? '' : [e.getAttribute('aria-label'), e.labels?.[0]?.innerText,"
-        " e.innerText].filter(Boolean).join(' '); })()"
-    )
-    return str(found)
+    return str(console.page.evaluate(FOCUSED))
 
 
 def test_a_person_is_found_renamed_and_erased_by_keyboard(
