@@ -60,7 +60,7 @@ async function start(why = "") {
     if (error.code !== "unauthenticated") replace(content, failure(error));
     return;
   }
-  code.keysRequired = Boolean(access.caller.keysRequired);
+  code.keysRequired = access.keysRequired;
   showFrame();
   await show();
 }
