@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from tests.browser.console import Console
+from tests.e2e.access.conftest import entry
 from tests.e2e.gateway.conftest import GatewayProcess
 from tests.e2e.gateway.http import post, post_form
+from tests.fixtures.matcher import MatcherProcess
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -19,6 +21,22 @@ WIDTHS = {"wide": 1400, "narrow": 390}
 
 COLLECTIONS = "/facerec.matcher.v1.CollectionService"
 CHOOSE = "sessionStorage.getItem('collection') ?? sessionStorage.setItem('collection', '{}')"
+
+
+
+class Restarted:
+    """A gateway before a matcher that can be stopped and started again at its address."""
+
+    def __init__(self, database_url: str, encoder_address: str) -> None:
+        self._flags = (database_url, "--encoder-address", encoder_address)
+        self.matcher = MatcherProcess(*self._flags)
+        self.address = self.matcher.address
+        self.gateway = GatewayProcess(encoder_address, self.address)
+
+    def start(self) -> None:
+        """Start the matcher again."""
+        self.matcher = MatcherProcess(*self._flags, address=self.address)
+
 
 OpenConsole = Callable[..., Console]
 
@@ -45,8 +63,43 @@ def console_address(chromium: str, encoder_address: str, matcher_address: str) -
 
 
 @pytest.fixture(scope="session")
-def browser(chromium: str, console_address: str) -> Iterator[Any]:
-    """A headless Chromium. It starts after the services: while it runs, this thread can run no other event loop."""
+def locked_address(
+    chromium: str,
+    make_database: Callable[[str], str],
+    template_database: str,
+    encoder_address: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """HOST:PORT of a gateway whose matcher requires keys: fr_admin, fr_door, who may verify, and fr_clerk."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
+    clerk = entry("clerk", "fr_clerk", ["manage", "identify"], "scores = true")
+    keys.write_text(f"{entry('admin', 'fr_admin', ['admin'])}\n{entry('door', 'fr_door', ['verify'])}\n{clerk}")
+    database = make_database(template_database)
+    matcher = MatcherProcess(database, "--encoder-address", encoder_address, "--keys-file", str(keys))
+    gateway = GatewayProcess(encoder_address, matcher.address)
+    try:
+        yield gateway.address
+    finally:
+        codes = gateway.stop(), matcher.stop()
+    assert codes == (0, 0)
+
+
+@pytest.fixture(scope="session")
+def restarted(
+    chromium: str, make_database: Callable[[str], str], template_database: str, encoder_address: str
+) -> Iterator[Restarted]:
+    """A gateway before a matcher that can be stopped and started again."""
+    found = Restarted(make_database(template_database), encoder_address)
+    try:
+        yield found
+    finally:
+        codes = found.gateway.stop(), found.matcher.stop()
+    assert codes == (0, 0)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str, console_address: str, locked_address: str, restarted: Restarted) -> Iterator[Any]:
+    """A headless Chromium. It starts after the services: while it runs, this thread can run no event loop."""
     from playwright.sync_api import sync_playwright
 
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium has none for root

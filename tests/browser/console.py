@@ -25,7 +25,6 @@ class Console:
     def go(self, name: str) -> None:
         """Choose a page in the navigation."""
         self.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
-        self.page.get_by_role("heading", level=1).wait_for()
 
     @property
     def main(self) -> Any:

@@ -19,9 +19,7 @@ from facerec.gateway.exchange import Exchange
 from facerec.gateway.forwarding import Forwarder
 from facerec.gateway.methods import METHODS
 
-_CHECK: Final = METHODS["/facerec.matcher.v1.CollectionService/GetCollection"]
-_REFUSING: Final = (code_pb2.PERMISSION_DENIED, code_pb2.NOT_FOUND)
-"""What the matcher answers to a valid key: that its holder may not see the collection, or that it is gone."""
+_CHECK: Final = METHODS["/facerec.matcher.v1.CollectionService/GetCaller"]
 _KEY: Final = re.compile(r"[!-~]{1,512}")
 _MAX_BODY_BYTES: Final = 4096
 
@@ -124,10 +122,10 @@ class Sessions:
         try:
             await self._forwarder.unary(_CHECK, b"", None)
         except failures.Failed as failed:
-            if failed.status.code not in (code_pb2.UNAUTHENTICATED, *_REFUSING):
+            if failed.status.code != code_pb2.UNAUTHENTICATED:
                 raise
             current.code, current.call.reason = "OK", ""  # the answer sought, and no failure of the request
-            return failed.status.code in _REFUSING
+            return False
         return True
 
 
