@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import OpenConsole
+from tests.browser.conftest import COLLECTIONS, OpenConsole
 from tests.browser.console import Console
 from tests.e2e.gateway.http import post, post_form
 
@@ -104,6 +104,20 @@ def test_every_face_is_named_and_an_unknown_one_enrolled_where_it_is_seen(
     assert person(console_address, collection, "joe-b-biden")["faceCount"] == 1
 
 
+@pytest.mark.parametrize(("width", "scheme"), [("wide", "light"), ("narrow", "dark")])
+def test_an_answer_has_no_finding_of_axe(
+    width: str, scheme: str, open_console: OpenConsole, two_faces: Image.Image
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    console = open_console("try", width=width, scheme=scheme)
+    give(console, file(two_faces))
+    console.button("Enrol this face …").first.click()
+    found: Any = Axe().run(console.page).response["violations"]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+    assert console.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_boxes_lie_where_the_faces_are_also_where_a_picture_says_how_it_is_turned(
     open_console: OpenConsole, console_address: str, two_faces: Image.Image
 ) -> None:
@@ -186,7 +200,7 @@ def test_an_enrollment_whose_answer_is_lost_is_repeated_and_done_once(
 
 
 def test_a_face_that_is_like_somebody_elses_is_said_with_what_to_do(
-    enroll: Enroll, open_console: OpenConsole, sample_photos: Path
+    enroll: Enroll, open_console: OpenConsole, console_address: str, collection: str, sample_photos: Path
 ) -> None:
     enroll("obama", "obama.jpg")
     console = open_console("try/enroll")
@@ -195,6 +209,14 @@ def test_a_face_that_is_like_somebody_elses_is_said_with_what_to_do(
     console.button("Enrol").click()
     console.has("The face is also like that of obama")
     console.main.get_by_role("link", name="merge them on the page Review").wait_for()
+    refused = {"collectionId": collection, "settings": {"duplicatePolicy": "DUPLICATE_POLICY_REFUSE"}}
+    assert post(console_address, f"{COLLECTIONS}/UpdateCollection", refused).status == 200
+    shown(console).get_by_label("Name").fill("A third")
+    console.button("Enrol").click()
+    console.has("FACE_DUPLICATE")
+    assert person(console_address, collection, "a-third") is None
+    console.button("Add to obama instead").click()
+    console.has("1 face added to obama, who now has 2.")
 
 
 def test_pictures_are_pasted_dropped_and_taken_by_the_camera(
