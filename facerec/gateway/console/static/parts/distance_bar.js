@@ -16,7 +16,7 @@ export function distanceBar(value, threshold) {
   const share = (each) => Math.min(100, (each / LONGEST) * 100);
   return h("div", { class: `distance ${match ? "match" : "no-match"}` },
     h("meter", {
-      min: 0, max: LONGEST, low: threshold, optimum: 0, value: Math.min(LONGEST, value),
+      min: 0, max: LONGEST, low: threshold, high: threshold, optimum: 0, value: Math.min(LONGEST, value),
       "aria-label": `distance ${format.distance(value)}, threshold ${format.distance(threshold)}`,
     }),
     markAt(share(threshold)),

@@ -105,16 +105,15 @@ export class PhotoInput {
     camera.open(this.stage, {
       signal: AbortSignal.any([this.signal, this.filming.signal]),
       ontake: (photo) => this.give([photo]),
-      onstop: () => {
-        this.stopCamera();
-        this.render();
-      },
+      onstop: () => this.stopCamera(),
     });
   }
 
-  /** Turn the camera off. */
+  /** Turn the camera off, if it is on. */
   stopCamera() {
-    this.filming?.abort();
+    if (!this.filming) return;
+    this.filming.abort();
     this.filming = null;
+    this.render();
   }
 }

@@ -44,7 +44,7 @@ export default function enrollMode(context) {
 
   form();
   return {
-    root: h("div", {}, h("p", { class: "hint" }, INTRODUCTION), h("div", { class: "columns" }, h("div", { class: "fields" }, input.root, largest.root, place), answer.root)),
+    root: h("div", {}, h("p", { class: "hint" }, INTRODUCTION), h("div", { class: "columns" }, h("div", { class: "inputs" }, input.root, largest.root, place), answer.root)),
     give: (files) => input.give(files), leave: () => input.stopCamera(), begin,
   };
 }

@@ -88,7 +88,7 @@ export function enrollForm(context, { photos, useLargestFace = () => false, name
     return h("button", { type: "button", onclick: () => attempt(() => enroll(id, "")) }, `Add to ${id} instead`);
   }
 
-  const root = h("form", { class: "fields", onsubmit: submit });
+  const root = h("form", { class: "inputs", onsubmit: submit });
   append(root,
     h("label", { for: nameInput.id }, "Name"), nameInput,
     h("label", { for: idInput.id }, "Id"), idInput,

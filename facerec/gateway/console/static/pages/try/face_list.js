@@ -53,7 +53,7 @@ function about(face, index, answer, { access }) {
 
 function candidateItem(candidate, threshold, access, isOneOfSeveral) {
   const { personId, displayName, distance } = candidate;
-  const id = access.may("GetPerson") ? h("a", { href: `#/people/${encodeURIComponent(personId)}` }, personId) : personId;
+  const id = access.may("GetPerson") ? h("a", { href: `#/people/person/${encodeURIComponent(personId)}` }, personId) : personId;
   return h("li", {},
     h("p", {}, isOneOfSeveral && displayName && [h("b", {}, displayName), " "], h("span", { class: "hint" }, "Id "), id),
     distance !== undefined && distanceBar(distance, threshold));

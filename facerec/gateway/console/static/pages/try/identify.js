@@ -57,9 +57,9 @@ export default function identifyMode(context) {
     }
     const root = h("div", { class: "enroll" });
     const open = () => {
-      const photos = isAlone ? [photo] : null;
+      let part = isAlone ? photo : null;
       const form = enrollForm(context, {
-        photos: async () => photos ?? [await crop(image, found.faces.map((face) => face.boundingBox), index)],
+        photos: async () => [part ??= await crop(image, found.faces.map((face) => face.boundingBox), index)],
         onenrolled: (outcome) => search([photo], h("div", { class: "card outcome" }, outcome)),
       });
       root.replaceChildren(form.root);

@@ -4,6 +4,7 @@ import { h, announce, replace } from "../../dom.js";
 import { post } from "../../rpc.js";
 import { refusal } from "../../parts/advice.js";
 import { qualityInWords } from "../../parts/messages.js";
+import { snake } from "../../parts/snippets/requests.js";
 
 /**
  * A way to try the services.
@@ -73,7 +74,7 @@ export function send(context, name, request, photos, signal) {
     photos: photos.map(([field, file]) => ({ field, name: file.name })),
   });
   const { probe, ...fields } = whole;
-  const texts = Object.entries(fields).map(([field, value]) => [field, value]);
+  const texts = Object.entries(fields).map(([field, value]) => [snake(field), value]);
   const largest = probe?.useLargestFace ? largestFields(name, photos.length).map((field) => [field, true]) : [];
   return post(name, [...photos, ...texts, ...largest], { signal });
 }

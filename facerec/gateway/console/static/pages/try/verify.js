@@ -66,7 +66,7 @@ export default function verifyMode(context, go) {
   };
   return {
     root: h("div", {}, h("p", { class: "hint" }, INTRODUCTION), h("div", { class: "columns" },
-      h("form", { class: "fields", onsubmit: submit },
+      h("form", { class: "inputs", onsubmit: submit },
         h("label", { class: "label", for: "verify-person" }, "Who it is claimed to be"), person.root,
         input.root, largest.root, h("div", {}, h("button", { class: "primary" }, "Verify"))),
       answer.root)),
