@@ -20,8 +20,8 @@ def tab_to(console: Console, name: str) -> None:
 
 FOCUSED = """(() => {
     const element = document.activeElement;
-    const names = [element.getAttribute('aria-label'), element.labels?.[0]?.innerText, element.innerText];
-    return element === document.body ? '' : names.filter(Boolean).join(' ');
+    const text = element.matches('a, button, summary') ? element.innerText : '';
+    return [element.getAttribute('aria-label'), element.labels?.[0]?.innerText, text].filter(Boolean).join(' ');
 })()"""
 
 
