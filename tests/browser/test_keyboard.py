@@ -21,7 +21,8 @@ def tab_to(console: Console, name: str) -> None:
 FOCUSED = """(() => {
     const element = document.activeElement;
     const text = element.matches('a, button, summary') ? element.innerText : '';
-    return [element.getAttribute('aria-label'), element.labels?.[0]?.innerText, text].filter(Boolean).join(' ');
+    const label = element.labels?.[0]?.innerText;
+    return [element.getAttribute('aria-label'), label, text].filter(Boolean).join(' ');
 })()"""
 
 
