@@ -167,10 +167,10 @@ class Gateway:
         self, route: routes.Route, found: dict[str, str], scope: Scope, body: BodyReader
     ) -> Message:
         in_path = {name: unquote(text) for name, text in found.items()}
+        data = await body.read_all()
+        short_requests.check_place(route, scope["query_string"], data)
         if not route.has_body:
             return short_requests.from_query(route, in_path, scope["query_string"])
-        short_requests.check_no_query(scope["query_string"])
-        data = await body.read_all()
         kind = exchange.current().headers.get("content-type", "")
         match kind.partition(";")[0].strip().lower():
             case "multipart/form-data":

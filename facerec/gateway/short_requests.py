@@ -58,10 +58,12 @@ def from_query(route: Route, in_path: Mapping[str, str], query: bytes) -> Messag
     return request
 
 
-def check_no_query(query: bytes) -> None:
-    """Raises Failed for a query beside a body: its fields would be left out."""
-    if query:
-        raise failures.option_invalid("this path takes its fields in the body, and no query")
+def check_place(route: Route, query: bytes, body: bytes) -> None:
+    """Raises Failed for a query beside a body, or a body beside a query: its fields would be left out."""
+    if route.has_body and query:
+        raise failures.option_invalid(f"{route.verb} takes the fields in the body, and no query")
+    if body and not route.has_body:
+        raise failures.option_invalid(f"{route.verb} takes the fields in the query, and no body")
 
 
 def from_json(route: Route, in_path: Mapping[str, str], body: bytes) -> Message:

@@ -251,6 +251,7 @@ def test_people_and_their_faces_are_changed_by_paths_of_their_own(
         ("PATCH", "persons/ann", {"personId": "ann"}, "personId"),
         ("POST", "persons/ann:rename", {}, "new_person_id"),
         ("POST", "persons/ann:rename?collection_id=b", {"new_person_id": "bob"}, ""),
+        ("DELETE", "persons/ann", {"collection_id": "b"}, ""),
         ("POST", "calibrations/none:apply", None, "calibration_id"),
         ("GET", "persons/ann/faces?personId=bob", None, "personId"),
     ],
@@ -264,7 +265,7 @@ def test_what_a_path_or_its_body_has_wrong_is_named(
     if field:
         assert answer.field == field
     else:
-        assert "takes its fields in the body" in answer.json["message"]
+        assert f"{verb} takes the fields in" in answer.json["message"]
 
 
 def test_a_path_that_takes_no_photo_says_so(gateway: str) -> None:
