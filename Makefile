@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages test-browser bench-consistency soak-model bench-scores bench-gateway
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages test-browser bench-consistency soak-model bench-scores bench-gateway bench-people
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -204,6 +204,9 @@ bench-scores: $(VENV)/.dev ## Measure the rules that score several photos; PERSO
 
 bench-gateway: $(VENV)/.dev ## Measure Verify through the gateway beside direct gRPC, and its memory with large photos.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.gateway
+
+bench-people: $(VENV)/.dev ## Measure searches of people by words of ids and names; PERSONS=500000.
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.people --persons $(or $(PERSONS),500000)
 
 bench-looks: $(VENV)/.dev ## Count what an index hides of people with photos of two looks; PEOPLE="24000 200000".
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.looks --people $(or $(PEOPLE),24000 200000)

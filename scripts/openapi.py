@@ -1,10 +1,11 @@
-"""Writes the gateway's OpenAPI document from the contract and the table of short paths.
+"""Writes the gateway's OpenAPI document from the contract and its google.api.http annotations.
 
 `python -m scripts.openapi` prints it as JSON: `make stubs` writes facerec/gateway/openapi.json, and
 `make lint` compares it. Descriptions are the comments of protos/.
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,8 @@ SCALARS: dict[int, dict[str, Any]] = {
 }
 WELL_KNOWN: dict[str, dict[str, Any]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"},
+    "google.protobuf.FieldMask": {"type": "string"},
     "google.protobuf.Struct": {"type": "object"},
 }
 PHOTO = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -124,33 +127,34 @@ class Document:
         }
 
     def _short(self, route: Route) -> dict[str, Any]:
-        name = route.path.removeprefix("/v1/").partition("/")[0]
+        name = re.split("[/:{]", route.path.removeprefix("/v1/"))[0]
         operation = self._operation(route.method, f"{route.verb.lower()}_{name}_{route.method.name}")
-        fields = list(self._fields(route.method.request.DESCRIPTOR, set(route.images.values())))
-        if route.verb != "POST":
-            in_path = {name for name, _ in fields if f"{{{name}}}" in route.path}
-            operation["parameters"] = [
-                {
-                    "name": name,
-                    "in": "path" if name in in_path else "query",
-                    **({"required": True} if name in in_path else {}),
-                    "schema": {each: value for each, value in schema.items() if each != "description"},
-                    "description": schema.get("description", ""),
-                }
-                for name, schema in fields
-            ]
-            return operation
+        fields = dict(self._fields(route.method.request.DESCRIPTOR, set(route.images.values())))
+        in_path = {name: fields.pop(name) for name in list(fields) if f"{{{name}}}" in route.path}
+        parameters = [_parameter("path", name, schema) for name, schema in in_path.items()]
+        if not route.has_body:
+            parameters += [_parameter("query", name, schema) for name, schema in fields.items()]
+        if parameters:
+            operation["parameters"] = parameters
+        if route.has_body:
+            operation["requestBody"] = {
+                "required": True,
+                "content": self._bodies(route, fields, set(in_path)),
+            }
+        return operation
+
+    def _bodies(self, route: Route, fields: dict[str, Any], in_path: set[str]) -> dict[str, Any]:
+        """The body of a short path by its content type: a form, or JSON."""
         photos = {name: self._photo(route, name, PHOTO) for name in route.images}
         texts = {name: self._photo(route, name, SCALARS[FieldDescriptor.TYPE_BYTES]) for name in route.images}
-        message = self._message(route.method.request.DESCRIPTOR)
-        operation["requestBody"] = {
-            "required": True,
-            "content": {
-                "multipart/form-data": {"schema": {"type": "object", "properties": photos | dict(fields)}},
-                "application/json": {"schema": {"allOf": [message, {"type": "object", "properties": texts}]}},
-            },
+        described = route.method.request.DESCRIPTOR
+        message = self._message(described) if not in_path else self._object(described, in_path)
+        if texts:
+            message = {"allOf": [message, {"type": "object", "properties": texts}]}
+        return {
+            "multipart/form-data": {"schema": {"type": "object", "properties": photos | fields}},
+            "application/json": {"schema": message},
         }
-        return operation
 
     def _photo(self, route: Route, name: str, schema: dict[str, Any]) -> dict[str, Any]:
         described: Any = route.method.request.DESCRIPTOR
@@ -220,11 +224,19 @@ class Document:
         if described.full_name in WELL_KNOWN:
             return dict(WELL_KNOWN[described.full_name])
         if described.full_name not in self._schemas:
-            schema: dict[str, Any] = {"type": "object"}
+            schema: dict[str, Any] = {}
             self._schemas[described.full_name] = schema  # before its fields, which may refer to it
-            schema["description"] = self._comments.get(described.full_name, "")
-            schema["properties"] = {field.json_name: self._field(field) for field in described.fields}
+            schema |= self._object(described, set())
         return {"$ref": f"#/components/schemas/{described.full_name}"}
+
+    def _object(self, described: Any, left_out: set[str]) -> dict[str, Any]:
+        """A message's schema without some of its fields."""
+        fields = [field for field in described.fields if field.name not in left_out]
+        return {
+            "type": "object",
+            "description": self._comments.get(described.full_name, ""),
+            "properties": {field.json_name: self._field(field) for field in fields},
+        }
 
     def _enum(self, described: Any) -> dict[str, Any]:
         self._schemas[described.full_name] = {
@@ -233,6 +245,17 @@ class Document:
             "description": self._comments.get(described.full_name, ""),
         }
         return {"$ref": f"#/components/schemas/{described.full_name}"}
+
+
+def _parameter(place: str, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter in the path or in the query."""
+    return {
+        "name": name,
+        "in": place,
+        **({"required": True} if place == "path" else {}),
+        "schema": {each: value for each, value in schema.items() if each != "description"},
+        "description": schema.get("description", ""),
+    }
 
 
 if __name__ == "__main__":

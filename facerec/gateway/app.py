@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import structlog
+from google.protobuf.message import Message
 from google.rpc import code_pb2
 
 from facerec.errors import FacerecError
@@ -167,16 +168,22 @@ class Gateway:
         else:
             await answer.send_all(200, text)
 
-    async def _short_request(self, route: routes.Route, found: Any, scope: Scope, body: BodyReader) -> Any:
-        if route.verb != "POST":
-            fields = {name: unquote(text) for name, text in found.items()}
-            return short_requests.from_query(route, fields, scope["query_string"])
+    async def _short_request(
+        self, route: routes.Route, found: dict[str, str], scope: Scope, body: BodyReader
+    ) -> Message:
+        in_path = {name: unquote(text) for name, text in found.items()}
+        data = await body.read_all()
+        short_requests.check_place(route, scope["query_string"], data)
+        if not route.has_body:
+            return short_requests.from_query(route, in_path, scope["query_string"])
         kind = exchange.current().headers.get("content-type", "")
         match kind.partition(";")[0].strip().lower():
             case "multipart/form-data":
-                return short_requests.from_form(route, await body.read_all(), kind)
+                return short_requests.from_form(route, in_path, data, kind)
             case "application/json":
-                return short_requests.from_json(route, await body.read_all())
+                return short_requests.from_json(route, in_path, data)
+            case "" if not data:
+                return short_requests.from_json(route, in_path, data)
             case _:
                 raise failures.option_invalid("send multipart/form-data or application/json", "content-type")
 

@@ -12,6 +12,8 @@ from facerec.gateway.routes import Route
 
 _BOOLEANS: Final = {"true": True, "false": False}
 _STRUCT: Final = "google.protobuf.Struct"
+_TEXTS: Final = {f"google.protobuf.{name}" for name in ("Timestamp", "Duration", "FieldMask")}
+"""The messages that are texts in JSON."""
 
 
 def set_texts(request: Message, route: Route, texts: Iterable[tuple[str, str]]) -> None:
@@ -113,7 +115,7 @@ def _value(field: FieldDescriptor, text: str, name: str) -> Any:
     described = field.message_type
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return _BOOLEANS.get(text.lower(), text)
-    if described is not None and described.full_name != "google.protobuf.Timestamp":
+    if described is not None and described.full_name not in _TEXTS:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):

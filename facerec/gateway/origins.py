@@ -51,7 +51,7 @@ class Origins:
     def preflight(self) -> Headers:
         """Further headers of the answer to a browser that asks before it calls for a page."""
         return [
-            (b"access-control-allow-methods", b"GET, POST, DELETE"),
+            (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
             (b"access-control-allow-headers", _ALLOWED_HEADERS.encode()),
             (b"access-control-max-age", _PREFLIGHT_SECONDS.encode()),
         ]

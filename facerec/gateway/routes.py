@@ -1,14 +1,30 @@
-"""The short paths of the main methods: the one table of them, which the OpenAPI document has too."""
+"""The short paths, as the contract's google.api.http annotations have them, and which of them take photos."""
 
 import dataclasses
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from facerec.client.channel import ENCODER_SERVICE, MATCHER_SERVICE
+from google.api import annotations_pb2, http_pb2
+from google.protobuf import descriptor_pool
+
 from facerec.gateway.methods import METHODS, Method
 
 _NONE: Final[Mapping[str, str]] = {}
+_FIELD: Final = re.compile(r"(\{\w+\})")
+
+PHOTOS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Enroll": {"image": "items.probe.image"},
+    "Verify": {"image": "probe.image"},
+    "Identify": {"image": "probes.image"},
+    "Compare": {"image_a": "probe_a.image", "image_b": "probe_b.image"},
+    "Encode": {"image": "image"},
+    "DetectFaces": {"image": "image"},
+}
+"""The names of a method's photos, each with the path of its field in the request: no annotation says that."""
+SEVERAL_PHOTOS: Final[Mapping[str, Mapping[str, str]]] = {"Verify": {"image": "probes.image"}}
+"""The names of those that may be given several times, with the path that they then have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +35,7 @@ class Route:
         verb: The HTTP method.
         path: The path; `{person_id}` in it is that field of the request.
         method: The method that it calls.
+        has_body: Whether the request is the body; else it is the query.
         images: The names of the photos, each with the path of its field in the request.
         several: The names of those that may be given several times, with the path that they then have.
     """
@@ -26,13 +43,21 @@ class Route:
     verb: str
     path: str
     method: Method
-    images: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    several: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    has_body: bool
+    images: Mapping[str, str]
+    several: Mapping[str, str]
+
+    @functools.cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        steps = (
+            f"(?P<{step[1:-1]}>[^/]+)" if step.startswith("{") else re.escape(step)
+            for step in _FIELD.split(self.path)
+        )
+        return re.compile("".join(steps))
 
     def match(self, path: str) -> dict[str, str] | None:
         """The fields that a path has; None if it is not this one."""
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
-        found = re.fullmatch(pattern, path)
+        found = self._pattern.fullmatch(path)
         return found.groupdict() if found else None
 
     def names(self) -> list[str]:
@@ -41,42 +66,20 @@ class Route:
         return [*self.images, *(name for name in fields if name not in self.images)]
 
 
-def _route(
-    verb: str,
-    path: str,
-    service: str,
-    name: str,
-    images: Mapping[str, str] = _NONE,
-    *,
-    several: Mapping[str, str] = _NONE,
-) -> Route:
-    return Route(verb, path, METHODS[f"/{service}/{name}"], images, several)
+def _routes(method: Method) -> Iterator[Route]:
+    """The short paths of a method, by its annotation."""
+    name = f"{method.service}.{method.name}"
+    options = descriptor_pool.Default().FindMethodByName(name).GetOptions()
+    if not options.HasExtension(annotations_pb2.http):
+        return
+    rule: http_pb2.HttpRule = options.Extensions[annotations_pb2.http]
+    images, several = PHOTOS.get(method.name, _NONE), SEVERAL_PHOTOS.get(method.name, _NONE)
+    for each in (rule, *rule.additional_bindings):
+        verb = each.WhichOneof("pattern") or ""
+        yield Route(verb.upper(), getattr(each, verb), method, bool(each.body), images, several)
 
 
-ROUTES: Final = (
-    _route("POST", "/v1/enroll", MATCHER_SERVICE, "Enroll", {"image": "items.probe.image"}),
-    _route(
-        "POST",
-        "/v1/verify",
-        MATCHER_SERVICE,
-        "Verify",
-        {"image": "probe.image"},
-        several={"image": "probes.image"},
-    ),
-    _route("POST", "/v1/identify", MATCHER_SERVICE, "Identify", {"image": "probes.image"}),
-    _route(
-        "POST",
-        "/v1/compare",
-        MATCHER_SERVICE,
-        "Compare",
-        {"image_a": "probe_a.image", "image_b": "probe_b.image"},
-    ),
-    _route("POST", "/v1/encode", ENCODER_SERVICE, "Encode", {"image": "image"}),
-    _route("POST", "/v1/detect", ENCODER_SERVICE, "DetectFaces", {"image": "image"}),
-    _route("GET", "/v1/persons", MATCHER_SERVICE, "ListPersons"),
-    _route("GET", "/v1/persons/{person_id}", MATCHER_SERVICE, "GetPerson"),
-    _route("DELETE", "/v1/persons/{person_id}", MATCHER_SERVICE, "DeletePerson"),
-)
+ROUTES: Final = tuple(route for method in METHODS.values() for route in _routes(method))
 
 
 def find(verb: str, path: str) -> tuple[Route | None, Any]:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -18,8 +18,11 @@ from facerec.gateway.routes import Route
 MAX_QUERY_FIELDS: Final = 256
 
 
-def from_form(route: Route, body: bytes, content_type: str) -> Message:
-    """The request of a form: photos as files, other fields as text. Raises Failed, naming the field."""
+def from_form(route: Route, in_path: Mapping[str, str], body: bytes, content_type: str) -> Message:
+    """The request of a path's fields and a form: photos as files, other fields as text.
+
+    Raises Failed, naming the field.
+    """
     images, texts = [], []
     for part in forms.parse(body, content_type):
         if part.name in route.images:
@@ -29,13 +32,13 @@ def from_form(route: Route, body: bytes, content_type: str) -> Message:
                 )
             images.append((part.name, part.data))
         elif part.is_file:
-            takes = " and ".join(f"{name}=@photo.jpg" for name in route.images)
-            raise failures.option_invalid(f"{part.name[:64]} takes no file: send {takes}", part.name[:64])
+            raise failures.option_invalid(f"{part.name[:64]} takes no file{_photos(route)}", part.name[:64])
         else:
             texts.append((part.name, part.text))
     request = route.method.request()
     _add_images(request, route, images)
-    fields.set_texts(request, route, texts)
+    _check_not_in_path(route, in_path, (name for name, _ in texts))
+    fields.set_texts(request, route, [*in_path.items(), *texts])
     _check_photos(request, route, {name for name, _ in images})
     _check_required(request, route)
     return request
@@ -50,15 +53,21 @@ def from_query(route: Route, in_path: Mapping[str, str], query: bytes) -> Messag
         )
     except ValueError:
         raise failures.option_invalid("the query is no list of fields in UTF-8") from None
-    for name, _ in pairs:
-        if name in in_path:
-            raise failures.option_invalid(f"{name} is in the path already", name)
+    _check_not_in_path(route, in_path, (name for name, _ in pairs))
     fields.set_texts(request, route, [*in_path.items(), *pairs])
     return request
 
 
-def from_json(route: Route, body: bytes) -> Message:
-    """The request of JSON: its fields, and photos in base64 under the names that forms have for them.
+def check_place(route: Route, query: bytes, body: bytes) -> None:
+    """Raises Failed for a query beside a body, or a body beside a query: its fields would be left out."""
+    if route.has_body and query:
+        raise failures.option_invalid(f"{route.verb} takes the fields in the body, and no query")
+    if body and not route.has_body:
+        raise failures.option_invalid(f"{route.verb} takes the fields in the query, and no body")
+
+
+def from_json(route: Route, in_path: Mapping[str, str], body: bytes) -> Message:
+    """The request of a path's fields and JSON: photos are in base64 under the names that forms have for them.
 
     Raises Failed, naming the field.
     """
@@ -71,11 +80,28 @@ def from_json(route: Route, body: bytes) -> Message:
         raise failures.option_invalid("the body is no JSON object")
     photos = {name: found.pop(name) for name in route.images if name in found and name != route.images[name]}
     request = route.method.request()
+    _check_not_in_path(route, in_path, found)
     messages.parse_value(found, request)
+    fields.set_texts(request, route, in_path.items())
     _add_images(
         request, route, [(name, _decode(name, each)) for name in photos for each in _list(photos[name])]
     )
     return request
+
+
+def _check_not_in_path(route: Route, in_path: Mapping[str, str], names: Iterable[str]) -> None:
+    """Raises Failed for a field, by either of its names, that is in the path too."""
+    described = route.method.request.DESCRIPTOR.fields_by_name
+    taken = {*in_path, *(described[name].camelcase_name for name in in_path)}
+    for name in names:
+        if name in taken:
+            raise failures.option_invalid(f"{name} is in the path already", name)
+
+
+def _photos(route: Route) -> str:
+    """What to send as files."""
+    takes = " and ".join(f"{name}=@photo.jpg" for name in route.images)
+    return f": send {takes}" if takes else ""
 
 
 def _list(value: Any) -> list[Any]:

@@ -71,6 +71,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
             Selection(
                 ids.person_id_prefix(request.person_id_prefix),
                 ids.free_text(request.display_name_prefix, "display_name_prefix"),
+                ids.search_query(request.query),
                 attributes.person_filter(request.filter),
             ),
             ids.page_size(request.page_size),

@@ -94,10 +94,13 @@ class PersonFilter:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The people to list: those whom a filter selects, by prefixes of ids and names, "" for any."""
+    """The people to list: those whom a filter selects, by prefixes of ids and names, and by the words of
+    `query`, each of which begins a word of the id or the name; "" for any.
+    """
 
     prefix: str = ""
     name_prefix: str = ""
+    query: str = ""
     filter: PersonFilter = dataclasses.field(default_factory=PersonFilter)
 
     @property
@@ -108,7 +111,7 @@ class Selection:
     @property
     def names(self) -> list[str]:
         """What binds a page token to this selection."""
-        others = [self.name_prefix, *self.filter.names]
+        others = [self.name_prefix, *([f"query={self.query}"] if self.query else []), *self.filter.names]
         return [self.prefix, *others] if any(others) else [self.prefix] if self.prefix else []
 
 

@@ -13,6 +13,7 @@ LONGEST_DECOMPOSITION = 4  # characters that NFC may compose into one
 MAX_REQUEST_ID_CHARACTERS = 128
 MAX_TEXT_CHARACTERS = 256
 MAX_FINGERPRINT_CHARACTERS = 256
+MAX_SEARCH_WORDS = 8
 MAX_DISTANCE = 4.0
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 100
@@ -105,6 +106,14 @@ def free_text(text: str, field: str) -> str:
             f"{field} must have at most {MAX_TEXT_CHARACTERS} characters and no NUL", field=field
         )
     return text
+
+
+def search_query(text: str, field: str = "query") -> str:
+    """A search of people by words; "" for one without words. Raises OptionInvalid."""
+    words = free_text(text, field).split()
+    if len(words) > MAX_SEARCH_WORDS:
+        raise OptionInvalid(f"{field} must have at most {MAX_SEARCH_WORDS} words", field=field)
+    return " ".join(words)
 
 
 def max_distance(value: float, field: str = "max_distance") -> float:

@@ -33,7 +33,7 @@ def person_token(collection_id: str, last: Person, selection: Selection) -> str:
 
 def read_person(token: str, collection_id: str, selection: Selection) -> str:
     """The person id after which the page starts; "" for no token. Raises OptionInvalid."""
-    same = "collection_id, person_id_prefix, display_name_prefix and filter"
+    same = "collection_id, person_id_prefix, display_name_prefix, filter and query"
     return _read_text(token, _scope("persons", collection_id, *selection.names), same)
 
 

@@ -85,13 +85,29 @@ WHERE p.collection_id = :collection_id
   AND NOT p.suspended AND :only_active::boolean
 LIMIT :max_persons::bigint;
 
+-- name: search_persons
+-- The keys of the first :max_persons people by id, after :after_person_id and with the prefix :prefix, of whom each word of
+-- :query begins a word of id or name, and who fulfill the conditions of select_persons, but for ids. The index on search_words: what is
+-- compared and sorted is no column of the primary key, so that Postgres does not read everybody in the order of ids instead,
+-- which it would, having no statistics.
+SELECT p.person_key
+FROM facerec.:"person" p
+WHERE p.collection_id = :collection_id AND p.person_id || '' > :after_person_id AND starts_with(p.person_id || '', :prefix)
+  AND facerec.search_words(p.person_id, p.display_name) @@ (SELECT facerec.search_query(:query))
+  AND p.labels @@ :labels_path::jsonpath
+  AND starts_with(p.display_name, :name_prefix)
+  AND p.suspended AND :only_suspended::boolean
+  AND NOT p.suspended AND :only_active::boolean
+ORDER BY p.person_id || ''
+LIMIT :max_persons::bigint;
+
 -- name: list_persons
 -- :after_person_id is the last person of the previous page, or ''; :prefix may be ''. Run with :person_keys of those to
--- list, or with the conditions of select_persons for more people than it is asked for. `more` says whether others follow.
--- A page ends after the person whose attributes exceed :max_attribute_bytes: metadata counts six times, since in a message
--- a number of two bytes has eleven.
+-- list, or with the conditions of select_persons for more people than it is asked for, and :query as in search_persons. Of
+-- :max_read people at most, or null. `more` says whether others follow. A page ends after the person whose attributes exceed
+-- :max_attribute_bytes: metadata counts six times, since in a message a number of two bytes has eleven.
 --
--- Primary key of person, in its order (OFFSET 0 keeps it), between the first and the last possible id with the prefix, which
+-- Primary key of person, in its order (LIMIT keeps it), between the first and the last possible id with the prefix, which
 -- ends in 128 times the largest character; or person (person_key). Each person's faces by (person_key, content_id).
 WITH page AS MATERIALIZED (
     SELECT p.*
@@ -102,11 +118,12 @@ WITH page AS MATERIALIZED (
           AND q.person_id <= :prefix || repeat(chr(1114111), 128)
           AND q.person_key = ANY (:person_keys::bigint[])
         ORDER BY q.person_id
-        OFFSET 0
+        LIMIT :max_read::bigint
     ) p
     WHERE true
       AND p.labels @@ :labels_path::jsonpath
       AND starts_with(p.display_name, :name_prefix)
+      AND facerec.search_words(p.person_id, p.display_name) @@ (SELECT facerec.search_query(:query))
       AND p.suspended AND :only_suspended::boolean
       AND NOT p.suspended AND :only_active::boolean
     LIMIT :max_rows::bigint

@@ -8,16 +8,12 @@ from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.domain.attributes import Attributes, Selection, check_count
 from matcher_service.domain.errors import Overloaded, PersonFull
 from matcher_service.domain.faces import Erasure, Face, FaceChange, Merge, Person, PersonChange
+from matcher_service.persons.listing import read_page
 from matcher_service.persons.rows import changed_fields, face_of, person_of
-from matcher_service.persons.selecting import select_persons
 from matcher_service.postgres.database import Database, Row, Session
 from matcher_service.postgres.driver_errors import RETRY_OVERLOADED_SECONDS, retried_on_schema_change
 
 LOCK_ATTEMPTS = 5
-# Up to so many selected people are listed by their sorted keys; of more, some are met soon by id.
-LISTED_BY_KEY = 5000
-PAGE_ATTRIBUTE_BYTES = 2 * 1024 * 1024
-LIST_CONDITIONS = frozenset({"person_keys", "labels_path", "name_prefix", "only_suspended", "only_active"})
 NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)  # the driver's form of infinity
 
 
@@ -43,22 +39,7 @@ class PersonRepository:
     ) -> tuple[list[Person], bool]:
         """Read at most `limit` people ordered by id, after the id `after`, and whether others follow."""
         async with self.database.search_session(collection_id) as session:
-            conditions = selection.conditions
-            if conditions:
-                keys = await select_persons(session, conditions, LISTED_BY_KEY)
-                conditions = conditions if keys is None else {"person_keys": keys}
-            rows = await session.required_rows(
-                "list_persons",
-                without=LIST_CONDITIONS.difference(conditions),
-                after_person_id=after,
-                prefix=selection.prefix,
-                max_rows=limit + 1,
-                max_attribute_bytes=PAGE_ATTRIBUTE_BYTES,
-                **conditions,
-            )
-        read = [row for row in rows if row["person_id"] is not None][:limit]
-        persons = [person for row in read if (person := person_of(row))]
-        return persons, bool(read) and read[-1]["more"]
+            return await read_page(session, selection, after, limit)
 
     @retried_on_schema_change
     async def update_person(self, collection_id: str, person_id: str, change: PersonChange) -> Person | None:

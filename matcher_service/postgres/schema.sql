@@ -22,6 +22,7 @@ DECLARE
     by_id     boolean := EXISTS (
         SELECT FROM pg_attribute a WHERE a.attrelid = format('facerec.%I', parent)::regclass AND a.attname = 'collection_id'
     );
+    words     regclass;
 BEGIN
     EXECUTE format(
         'CREATE TABLE facerec.%I (LIKE facerec.%I INCLUDING ALL EXCLUDING CONSTRAINTS)', partition, parent
@@ -39,6 +40,12 @@ BEGIN
         WHERE a.attrelid = format('facerec.%I', parent)::regclass AND a.attstattarget = 0
           AND a.attnum > 0 AND NOT a.attisdropped
     );
+    FOR words IN
+        SELECT i.indexrelid FROM pg_index i
+        WHERE i.indrelid = format('facerec.%I', partition)::regclass AND i.indexprs IS NOT NULL
+    LOOP
+        EXECUTE format('ALTER INDEX %s ALTER COLUMN 1 SET STATISTICS 0', words);
+    END LOOP;
     EXECUTE format('COMMENT ON TABLE facerec.%I IS %L', partition, new_collection_id);
     EXECUTE format(
         'GRANT %s ON facerec.%I TO facerec_serve',
@@ -304,6 +311,14 @@ CREATE FUNCTION facerec.request_digest(audit_key uuid, digest bytea) RETURNS byt
 CREATE FUNCTION facerec.request_tag(request_id text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN sha256(convert_to(request_id, 'UTF8'::name));
+
+CREATE FUNCTION facerec.search_words(person_id text, display_name text) RETURNS tsvector
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN array_to_tsvector(array_remove(regexp_split_to_array(lower((NORMALIZE(((person_id || ' '::text) || display_name), NFC) COLLATE "default")), '[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text), ''::text));
+
+CREATE FUNCTION facerec.search_query(search text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT (string_agg(((''''::text || replace(replace(word.lexeme, '\'::text, '\\'::text), ''''::text, ''''''::text)) || ''':*'::text), ' & '::text))::tsquery AS string_agg FROM unnest(facerec.search_words(search_query.search, ''::text)) word(lexeme, positions, weights));
 
 CREATE FUNCTION facerec.sketch_of(axes public.vector[], encoding public.vector) RETURNS public.halfvec
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -703,6 +718,9 @@ CREATE INDEX person_display_name_idx ON facerec.person USING btree (display_name
 CREATE INDEX person_labels_idx ON facerec.person USING gin (labels jsonb_path_ops) WITH (fastupdate=off) WHERE (labels <> '{}'::jsonb);
 
 CREATE INDEX person_person_key_idx ON facerec.person USING btree (person_key) WHERE suspended;
+
+CREATE INDEX person_search_words_idx ON facerec.person USING gin (facerec.search_words(person_id, display_name)) WITH (fastupdate=off);
+ALTER INDEX facerec.person_search_words_idx ALTER COLUMN 1 SET STATISTICS 0;
 
 CREATE INDEX sketch_null ON facerec.sketch USING btree (person_key) WHERE (sketch IS NULL);
 

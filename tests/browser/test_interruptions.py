@@ -13,7 +13,7 @@ def test_a_page_waits_for_a_matcher_that_restarts(open_console: OpenConsole, res
     console = open_console("people", address=restarted.gateway.address)
     console.has("Nobody is found.")
     assert restarted.matcher.stop() == 0
-    console.page.get_by_label("begins with").fill("ann")
+    console.page.get_by_label("Name or id").fill("ann")
     notice = console.page.get_by_role("alert").get_by_text("Trying again")
     notice.wait_for()
     restarted.start()

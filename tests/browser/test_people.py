@@ -23,7 +23,7 @@ def test_a_search_finds_people_by_the_beginning_of_their_names(
 ) -> None:
     console = open_console("people")
     console.has("Joe")
-    console.page.get_by_label("begins with").fill("Bar")
+    console.page.get_by_label("Name or id").fill("Bar")
     console.counts("tbody tr", 1)
     assert "Barack" in console.main.inner_text()
 

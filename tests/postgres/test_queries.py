@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from matcher_service.persons.repository import LIST_CONDITIONS
+from matcher_service.persons.listing import LIST_CONDITIONS
 from matcher_service.persons.selecting import SELECT_CONDITIONS
 from matcher_service.postgres.database import Database, DatabaseOptions
 from matcher_service.postgres.statements import PARENTS, load, of_collection, parse, partition_name
@@ -230,11 +230,17 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert 'person_id COLLATE "C"' in taken  # merges lock people in that order too
     locked = await plan(database, "lock_imported_persons", person_ids=["7"])
     assert f"Seq Scan on {person}" not in locked
-    page: dict[str, Any] = {"after_person_id": "1000", "max_rows": 100, "prefix": "10"}
-    page["max_attribute_bytes"] = 1000
-    people = await plan(database, "list_persons", without=LIST_CONDITIONS, **page)
-    assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
-    assert people.count("(person_id ") == 3  # both ends of the prefix too bound what is read of the index
+    place: dict[str, Any] = {"after_person_id": "1000", "prefix": "10"}
+    page = {**place, "max_rows": 100, "max_attribute_bytes": 1000}
+    for max_read in (None, 1000):
+        people = await plan(database, "list_persons", without=LIST_CONDITIONS, max_read=max_read, **page)
+        assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
+        assert people.count("(person_id ") == 3  # both ends of the prefix too bound what is read of the index
+    found = await plan(
+        database, "search_persons", without=SELECT_CONDITIONS, query="an", max_persons=101, **place
+    )
+    assert f"{person}_search_words_idx" in found
+    assert f"{person}_pkey" not in found
     for condition, index in (
         ({"labels_path": '($."site" == "a")'}, f"{person}_labels_idx"),
         ({"name_prefix": "An"}, f"{person}_display_name_idx"),

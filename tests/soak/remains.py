@@ -30,6 +30,8 @@ async def needles(connection: asyncpg.Connection, person_ids: Sequence[str]) -> 
     """What the tables hold of persons, as it may lie on disk. The connection is a superuser's."""
     people = await connection.fetch(
         "SELECT person_id, person_id AS id, display_name AS name, uuid_send(audit_key) AS audit_key,"
+        " (SELECT lexeme FROM unnest(facerec.search_words('', display_name)) ORDER BY length(lexeme) DESC"
+        " LIMIT 1) AS word,"
         " (SELECT max(value) FROM jsonb_each_text(labels)) AS label, metadata ->> 'note' AS metadata,"
         " centroid::float4[] AS centroid, left(centroid::text, 32) AS centroid_text"
         " FROM facerec.person WHERE person_id = ANY ($1)",
@@ -51,7 +53,7 @@ async def needles(connection: asyncpg.Connection, person_ids: Sequence[str]) -> 
         for row in axes
     ]
     for row in people:
-        found += _texts(row, "id", "name", "label", "metadata", "audit_key", "centroid_text")
+        found += _texts(row, "id", "name", "word", "label", "metadata", "audit_key", "centroid_text")
         mean = np.array(row["centroid"], np.float32)
         found.append(Needle("centroid", row["person_id"], mean.astype("<f4").tobytes()[64:128]))
         found.append(Needle("half centroid", row["person_id"], mean[:64].astype("<f2").tobytes()[32:64]))

@@ -36,6 +36,9 @@ Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id."
 @people.callback(invoke_without_command=True)
 def list_people(
     context: typer.Context,
+    query: Annotated[
+        str, typer.Option(help="Only who has a word in id or name that begins so, for each of these words.")
+    ] = "",
     prefix: Annotated[str, typer.Option(help="Only ids that begin with this, case-sensitive.")] = "",
     name_prefix: Annotated[
         str, typer.Option("--name", help="Only names that begin with this, case-sensitive.")
@@ -59,6 +62,7 @@ def list_people(
         fetched = None if limit is None else limit + 1  # one more, to see whether there are more
         page_size = min(fetched or MAX_PAGE, MAX_PAGE)
         listing = client.list_persons(
+            query=query,
             prefix=prefix,
             name_prefix=name_prefix,
             labels=label_filter(label),

@@ -58,6 +58,7 @@ def get_persons(person_ids: Sequence[str], *, collection_id: str = "") -> Call[t
 
 def list_persons(
     *,
+    query: str = "",
     prefix: str = "",
     name_prefix: str = "",
     labels: LabelFilter | None = None,
@@ -71,6 +72,8 @@ def list_persons(
     Pages are fetched while the loop runs; each is a call with a deadline of its own, and may raise.
 
     Args:
+        query: Only persons of whom each of these words, 8 at most, begins a word of the id or the display
+            text, in upper or lower case; "" for all.
         prefix: Only persons whose id begins with this; "" for all.
         name_prefix: Only persons whose display text begins with this; "" for all.
         labels: Only persons with these labels: for each key one value, or any of up to 16. None for all.
@@ -89,9 +92,12 @@ def list_persons(
     Example:
         >>> [person.person_id for person in matcher.list_persons(prefix="a")]
         ['ann']
+        >>> [person.person_id for person in matcher.list_persons(query="AN")]
+        ['ann']
     """
     request = v1.ListPersonsRequest(
         collection_id=collection_id,
+        query=query,
         page_size=page_size,
         person_id_prefix=prefix,
         display_name_prefix=name_prefix,

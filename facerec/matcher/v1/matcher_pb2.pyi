@@ -1501,6 +1501,7 @@ class ListPersonsRequest(_message.Message):
     PERSON_ID_PREFIX_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_PREFIX_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     page_size: _builtins.int
@@ -1520,6 +1521,13 @@ class ListPersonsRequest(_message.Message):
     """display_name_prefix selects the people whose display_name begins with it,
     by code points. Range: 0 to 256 characters. Default: empty, everybody.
     """
+    query: _builtins.str
+    """query selects the people of whom each of its words begins a word of the
+    person_id or of the display_name. Words are what white space separates, in
+    NFC; upper and lower case are the same, as the locale of the database has
+    it. Range: 0 to 256 characters, and at most 8 words. Default: empty,
+    everybody.
+    """
     @_builtins.property
     def filter(self) -> Global___PersonFilter:
         """filter selects people by labels, by ids, and by whether they are suspended.
@@ -1535,10 +1543,11 @@ class ListPersonsRequest(_message.Message):
         person_id_prefix: _builtins.str = ...,
         display_name_prefix: _builtins.str = ...,
         filter: Global___PersonFilter | None = ...,
+        query: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "display_name_prefix", b"display_name_prefix", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "person_id_prefix", b"person_id_prefix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "display_name_prefix", b"display_name_prefix", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "person_id_prefix", b"person_id_prefix", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -284,8 +284,8 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPersons(self, request, context):
-        """ListPersons pages through the collection's people, ordered by person_id.
-        Safe to retry.
+        """ListPersons pages through the collection's people, ordered by person_id, or
+        through those whom a query finds or a filter selects. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

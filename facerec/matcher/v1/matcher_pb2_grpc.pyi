@@ -106,8 +106,8 @@ class MatcherServiceStub:
     naming the first that does not exist. Safe to retry.
     """
     ListPersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListPersonsRequest, _matcher_pb2.ListPersonsResponse]
-    """ListPersons pages through the collection's people, ordered by person_id.
-    Safe to retry.
+    """ListPersons pages through the collection's people, ordered by person_id, or
+    through those whom a query finds or a filter selects. Safe to retry.
     """
     UpdatePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]
     """UpdatePerson changes a person's display_name, labels and metadata, and
@@ -249,8 +249,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     naming the first that does not exist. Safe to retry.
     """
     ListPersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListPersonsRequest, _matcher_pb2.ListPersonsResponse]  # type: ignore[assignment]
-    """ListPersons pages through the collection's people, ordered by person_id.
-    Safe to retry.
+    """ListPersons pages through the collection's people, ordered by person_id, or
+    through those whom a query finds or a filter selects. Safe to retry.
     """
     UpdatePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]  # type: ignore[assignment]
     """UpdatePerson changes a person's display_name, labels and metadata, and
@@ -431,8 +431,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.ListPersonsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.ListPersonsResponse, _abc.Awaitable[_matcher_pb2.ListPersonsResponse]]:
-        """ListPersons pages through the collection's people, ordered by person_id.
-        Safe to retry.
+        """ListPersons pages through the collection's people, ordered by person_id, or
+        through those whom a query finds or a filter selects. Safe to retry.
         """
 
     @_abc_1.abstractmethod

@@ -67,6 +67,7 @@ def test_labels_are_set_shown_listed_by_and_moved_by_an_export(
     with MatcherClient(terminal.matcher) as client:
         client.update_person("ann", metadata={"shoe": 43}, display_name="Ann", collection_id="crew")
     assert listed("--name", "An") == ["ann"]
+    assert listed("--query", "AN") == ["ann", "anna"]
     shown = terminal.run("people", "show", "ann", *CREW).out.splitlines()
     assert shown[:3] == ["ann (Ann): 2 faces", "labels: site=a", 'metadata: {"shoe": 43}']
     assert terminal.run("people", *CREW).out.splitlines()[0].endswith("  labels")

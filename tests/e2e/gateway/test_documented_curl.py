@@ -53,16 +53,13 @@ def test_the_readme_enrolls_verifies_and_identifies(
 
 @needs_curl
 def test_the_guide_s_examples_run(gateway: str, tmp_path: Path, sample_photos: Path) -> None:
-    forms, more, in_base64, connect = blocks("docs/http.md")
-    enrolled, verified, identified, compared, encoded, detected, listed, person, erased = answers(
+    forms, more, in_base64, people, connect = blocks("docs/http.md")
+    enrolled, verified, identified, compared, encoded, detected = answers(
         forms, gateway, tmp_path, sample_photos
     )
     assert len(enrolled["faces"]) == 2
     assert verified["match"] is compared["match"] is True
     assert len(identified["faces"][0]["candidates"]) == len(encoded["faces"]) == len(detected["faces"]) == 1
-    assert "obama" in [each["personId"] for each in listed["persons"]]
-    assert person["person"]["displayName"] == "Barack"
-    assert erased["personsDeleted"] == 1
     _, verified, filtered, one_face, compared, alike = answers(more, gateway, tmp_path, sample_photos)
     assert (verified["match"], verified["labels"], compared["match"]) == (True, {"site": "paris"}, True)
     for found in (filtered, one_face):
@@ -76,5 +73,19 @@ def test_the_guide_s_examples_run(gateway: str, tmp_path: Path, sample_photos: P
     assert suspended["person"]["suspended"] is True
     assert (moved["person"]["personId"], moved["facesMoved"]) == ("barack", 1)
     assert "pairs" in duplicates
-    for person_id in ("obama", "barack"):
-        answers(f"curl -X DELETE http://{DEFAULT}/v1/persons/{person_id}", gateway, tmp_path, sample_photos)
+    listed, changed, cleared, renamed, faces, several, events, created, deleted, erased = answers(
+        people, gateway, tmp_path, sample_photos
+    )
+    assert {"obama"} <= {each["personId"] for each in listed["persons"]}
+    shown = [answer["person"] for answer in (changed, cleared, renamed)]
+    assert [(each["displayName"], each["suspended"]) for each in shown] == [
+        ("Barack Obama", True),
+        ("", False),
+        ("", False),
+    ]
+    assert [each["personId"] for each in several["persons"]] == ["potus-44"]
+    assert {each["personId"] for each in faces["faces"]} == {"potus-44"}
+    assert events["events"][0]["action"] == "AUDIT_ACTION_RENAME_PERSON"
+    assert created["collection"]["collectionId"] == "doors"
+    assert (deleted["collectionsDeleted"], erased["personsDeleted"]) == (1, 1)
+    answers(f"curl -X DELETE http://{DEFAULT}/v1/persons/barack", gateway, tmp_path, sample_photos)

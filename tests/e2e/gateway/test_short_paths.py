@@ -1,9 +1,11 @@
 """The short paths: photos as files or in base64, other fields by name, over real services."""
 
 import base64
+import json
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -206,3 +208,85 @@ def test_an_invalid_query_is_refused(gateway: str, query: str) -> None:
 def test_the_path_names_the_person_alone(gateway: str) -> None:
     answer: Any = http.send(gateway, "GET", "/v1/persons/ann?person_id=bob")
     assert (answer.status, answer.field) == (400, "person_id")
+
+
+def test_people_and_their_faces_are_changed_by_paths_of_their_own(
+    gateway: str, matcher_address: str, photos: dict[str, bytes], ann: str
+) -> None:
+    def ask(verb: str, path: str, body: Any = None) -> Any:
+        sent = None if body is None else json.dumps(body).encode()
+        answer = http.send(gateway, verb, f"/v1/{path}", sent, http.JSON if body is not None else {})
+        assert answer.status == 200, answer
+        return answer.json
+
+    odd = f"{ann} a/b:rename%"
+    path = quote(odd, safe="")
+    with MatcherClient(matcher_address) as matcher:
+        matcher.enroll(odd, photos["obama"], photos["obama3"], labels={"site": "a", "team": "b"})
+        changed = ask(
+            "PATCH", f"persons/{path}", {"displayName": "Ann", "updateMask": "displayName,labels.site"}
+        )
+        assert (changed["person"]["displayName"], changed["person"]["labels"]) == ("Ann", {"team": "b"})
+        body, headers = http.form([("suspended", "true")])
+        assert http.send(gateway, "PATCH", f"/v1/persons/{path}", body, headers).json["person"]["suspended"]
+        assert ask("POST", f"persons/{path}:rename", {"new_person_id": ann})["person"]["personId"] == ann
+        first, second = (face["faceId"] for face in ask("GET", f"persons/{ann}/faces?page_size=2")["faces"])
+        assert ask("PATCH", f"faces/{first}", {"externalRef": "badge"})["face"]["externalRef"] == "badge"
+        assert ask("GET", f"faces/{first}")["face"]["externalRef"] == "badge"
+        assert [each["faceId"] for each in ask("GET", "faces?external_ref=badge")["faces"]] == [first]
+        moved = ask("POST", "faces:move", {"faceIds": [first], "targetPersonId": f"{ann}-2"})
+        assert moved["facesMoved"] == 1
+        assert ask("POST", f"persons/{ann}-2:merge", {"targetPersonId": ann})["facesMoved"] == 1
+        listed = ask("GET", f"persons:batchGet?person_ids={ann}")["persons"]
+        assert [(each["personId"], each["faceCount"]) for each in listed] == [(ann, 2)]
+        erased = ask("DELETE", f"faces/{second}")
+        assert ask("GET", f"erasures/{erased['erasureId']}")["facesDeleted"] == "1"
+        assert ask("POST", "persons:batchDelete", {"personIds": [ann]})["facesDeleted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "field"),
+    [
+        ("PATCH", "persons/ann", {"person_id": "bob", "suspended": True}, "person_id"),
+        ("PATCH", "persons/ann", {"personId": "ann"}, "personId"),
+        ("POST", "persons/ann:rename", {}, "new_person_id"),
+        ("POST", "persons/ann:rename?collection_id=b", {"new_person_id": "bob"}, ""),
+        ("DELETE", "persons/ann", {"collection_id": "b"}, ""),
+        ("POST", "calibrations/none:apply", None, "calibration_id"),
+        ("GET", "persons/ann/faces?personId=bob", None, "personId"),
+    ],
+)
+def test_what_a_path_or_its_body_has_wrong_is_named(
+    gateway: str, verb: str, path: str, body: Any, field: str
+) -> None:
+    sent = None if body is None else json.dumps(body).encode()
+    answer = http.send(gateway, verb, f"/v1/{path}", sent, http.JSON if body is not None else {})
+    assert answer.status == 400, answer
+    if field:
+        assert answer.field == field
+    else:
+        assert f"{verb} takes the fields in" in answer.json["message"]
+
+
+def test_a_path_that_takes_no_photo_says_so(gateway: str) -> None:
+    answer = http.post_form(gateway, "/v1/persons/ann:rename", [("image", b"x")])
+    assert (answer.status, answer.json["message"]) == (400, "image takes no file")
+
+
+def test_a_collection_and_its_evidence_have_paths(gateway: str) -> None:
+    name = f"c-{uuid.uuid4()}"
+    settings = {"verifyThreshold": 0.5}
+    created = http.post(gateway, "/v1/collections", {"collectionId": name, "settings": settings}).json
+    assert created["collection"]["settings"]["verifyThreshold"] == 0.5
+    changed = {"settings": {"verifyThreshold": 0.4}}
+    path = f"/v1/collections/{name}"
+    answer = http.send(gateway, "PATCH", path, json.dumps(changed).encode(), http.JSON).json
+    assert answer["collection"]["settings"]["verifyThreshold"] == 0.4
+    assert http.send(gateway, "GET", path).json == answer
+    for empty in ("duplicates", "inconsistentFaces"):
+        answer = http.send(gateway, "GET", f"/v1/{empty}?collection_id={name}").json
+        assert not any(answer[each] for each in ("pairs", "faces") if each in answer)
+    events = http.send(gateway, "GET", f"/v1/auditEvents?collection_id={name}&page_size=1").json["events"]
+    assert [each["action"] for each in events] == ["AUDIT_ACTION_UPDATE_COLLECTION"]
+    assert http.send(gateway, "DELETE", path).json["collectionsDeleted"] == 1
+    assert "dimensions" in str(http.send(gateway, "GET", "/v1/model").json)

@@ -1,6 +1,7 @@
 """Labels and metadata of people: set, changed, listed by, exported, imported, and erased."""
 
 import itertools
+import unicodedata
 from typing import Any
 
 import asyncpg
@@ -14,7 +15,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
 from matcher_service.collections import repository as collections
 from matcher_service.domain.attributes import MAX_METADATA_BYTES
-from matcher_service.persons import repository
+from matcher_service.persons import listing
 from matcher_service.transfer import exporter
 from tests.e2e.matcher.requests import SPACE, Vector, encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header, send
@@ -133,7 +134,7 @@ async def test_decisions_have_attributes_only_where_they_are_asked_for(matcher: 
 async def test_people_are_listed_by_labels_ids_and_names(
     matcher: RunningMatcher, by_key: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repository, "LISTED_BY_KEY", by_key)
+    monkeypatch.setattr(listing, "LISTED_BY_KEY", by_key)
     people = {
         f"p{number}": (
             {"site": "ab"[number % 2], "quote.d": f'"{number % 3}\\'},
@@ -167,10 +168,57 @@ async def test_people_are_listed_by_labels_ids_and_names(
             await matcher.stub.ListPersons(request)
 
 
+NAMES = {
+    "e-1": "Ana\u00efs N\u00fa\u00f1ez",
+    "e-2": "\u00c9va  O'Brien",
+    "E-3": "E\u0301va \\ & nu:*",
+    "\u0394\u03af\u03b1\u03c3": "\u5c71\u7530\u3000\u592a\u90ce",
+    "ana": "",
+}
+QUERIES = (
+    *("e", "E-3", "-1", "an", "ANA", "n\u00da\u00d1 an", "\u00e9VA", "e\u0301", "o'b", "o'b \u00e9va nobody"),
+    *("\\", "&", "nu:*", "nu:*x", "*", "\u03b4\u038a", "\u592a", "\u7530", " \t\u3000", "a b c d e f g h"),
+)
+
+
+def words(text: str) -> list[str]:
+    return unicodedata.normalize("NFC", text).lower().split()
+
+
+async def test_a_query_finds_people_by_beginnings_of_the_words_of_id_and_name(
+    matcher: RunningMatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Be they many, so that reading some in the order of ids fills a page, or few, among many or some."""
+    async with AsyncMatcherClient(matcher.address) as client:
+        for number, (person_id, name) in enumerate(NAMES.items()):
+            await client.enroll(person_id, face(number), display_name=name, labels={"even": str(number % 2)})
+        for in_order, by_key in (
+            (listing.READ_IN_ORDER, listing.LISTED_BY_KEY),
+            (1, listing.LISTED_BY_KEY),
+            (1, 1),
+        ):
+            monkeypatch.setattr(listing, "READ_IN_ORDER", in_order)
+            monkeypatch.setattr(listing, "LISTED_BY_KEY", by_key)
+            for query in QUERIES:
+                expected = [
+                    person_id
+                    for person_id, name in NAMES.items()
+                    if all(any(w.startswith(q) for w in words(f"{person_id} {name}")) for q in words(query))
+                ]
+                assert await names(client, query=query) == sorted(expected), query
+            assert await names(client, query="E", labels={"even": "0"}, prefix="E") == ["E-3"]
+            assert await names(client, query="E", person_ids=["ana", "e-2"], name_prefix="\u00c9") == ["e-2"]
+        await client.update_person("ana", display_name="Zo\u00eb")
+        assert await names(client, query="ZO\u00cb") == ["ana"]
+    for query in ("x" * 257, "a\0", "a b c d e f g h i"):
+        with refused(Reason.OPTION_INVALID, "query"):
+            await matcher.stub.ListPersons(pb.ListPersonsRequest(query=query))
+
+
 async def test_a_page_of_people_ends_before_it_is_too_large_to_read(
     matcher: RunningMatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repository, "PAGE_ATTRIBUTE_BYTES", 2000)
+    monkeypatch.setattr(listing, "PAGE_ATTRIBUTE_BYTES", 2000)
     async with AsyncMatcherClient(matcher.address) as client:
         for number in range(6):
             await client.enroll(f"p{number}", face(number), metadata={"a": "x" * 150})

@@ -73,7 +73,7 @@ def attack(*, short: bool) -> list[CheckResult]:
 
 def _has_all_kinds(found: remains.Remains) -> bool:
     """Whether the search finds what it looks for, in the tables that hold it."""
-    return {"encoding", "half centroid", "sketch", "axis", "label", "metadata"} <= {
+    return {"encoding", "half centroid", "sketch", "axis", "word", "label", "metadata"} <= {
         what for _, what in found.persons
     }
 
@@ -130,7 +130,7 @@ async def _fill(matcher: RunningMatcher, faces: Any, ids: Sequence[str], gone: S
                 chunk=tb.FaceChunk(
                     encodings=faces[first : first + CHUNK].astype("<f4").tobytes(),
                     person_ids=[ids[number // PHOTOS] for number in numbers],
-                    display_names=[f"Doe, Bearer {number // PHOTOS:05}" for number in numbers],
+                    display_names=[f"Doe, Bearer-{number // PHOTOS:05}" for number in numbers],
                     external_refs=[f"file {number:06} of photos" for number in numbers],
                     attributes=[_attributes(number // PHOTOS) for number in numbers],
                 )

@@ -13,7 +13,7 @@ from facerec.gateway.routes import ROUTES, Route, find
 from facerec.serving.fairness.byte_budget import FairByteBudget
 from tests.e2e.gateway.http import form
 
-POSTED = [route for route in ROUTES if route.verb == "POST"]
+POSTED = [route for route in ROUTES if route.has_body]
 NAMES = st.sampled_from(
     [
         "image",
@@ -77,14 +77,14 @@ def test_a_form_is_a_request_or_refused(route: Route, parts: list[tuple[str, str
     begin()
     body, headers = form(parts)
     with contextlib.suppress(Failed):
-        short_requests.from_form(route, body, headers["content-type"])
+        short_requests.from_form(route, {}, body, headers["content-type"])
 
 
 @given(st.sampled_from(POSTED), JSON)
 def test_json_is_a_request_or_refused(route: Route, value: object) -> None:
     begin()
     with contextlib.suppress(Failed):
-        short_requests.from_json(route, json.dumps(value).encode())
+        short_requests.from_json(route, {}, json.dumps(value).encode())
 
 
 @given(st.binary(max_size=64))

@@ -19,7 +19,7 @@ from matcher_service.domain.attributes import (
     metadata_text,
 )
 from matcher_service.persons.export import PART_ROWS
-from matcher_service.persons.repository import PAGE_ATTRIBUTE_BYTES
+from matcher_service.persons.listing import PAGE_ATTRIBUTE_BYTES
 
 DEFAULT_BYTES = 4 * 1024 * 1024
 WIDEST = "\N{GRINNING FACE}"  # 4 bytes of UTF-8, as many as a character has

@@ -78,6 +78,7 @@ def test_a_token_of_another_list_is_refused() -> None:
         (of_faces, "a", ALL),
         (of_people, "a", Selection("an")),
         (of_people, "a", Selection(name_prefix="an")),
+        (of_people, "a", Selection(query="an")),
         (of_people, "a", of_labels),
         (
             page_tokens.person_token("a", person("ann"), of_labels),

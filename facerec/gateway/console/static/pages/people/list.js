@@ -34,7 +34,7 @@ export async function showList(root, context) {
   replace(root,
     h("h1", {}, "People"),
     h("form", { class: "row", role: "search", onsubmit: (event) => { event.preventDefault(); list(); } },
-      h("label", { for: "search" }, "Name or id begins with"), search,
+      h("label", { for: "search" }, "Name or id"), search,
       h("label", { for: "labels" }, "Labels"), labels),
     results);
   await list();
@@ -43,7 +43,7 @@ export async function showList(root, context) {
 /** The request of ListPersons for what was typed. Throws an error for labels of another form. */
 function listRequest(text, labels, collectionId) {
   const request = { collectionId, pageSize: PAGE_SIZE };
-  if (text.trim()) request.displayNamePrefix = text.trim();
+  if (text.trim()) request.query = text.trim();
   const chosen = {};
   for (const pair of labels.split(/[\s,]+/).filter(Boolean)) {
     const at = pair.indexOf("=");
