@@ -69,10 +69,10 @@ async def test_a_matcher_that_is_well_says_what_it_uses_and_what_maintenance_did
 
 
 async def test_calls_in_flight_and_those_that_wait_are_counted(
-    start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
+    start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection, encoder_address: str
 ) -> None:
     waiting = {"lock_timeout_seconds": 60, "statement_timeout_seconds": 60, "pool_wait_seconds": 60}
-    matcher = await start_matcher(database_url, pool_max_size=1, **waiting)
+    matcher = await start_matcher(database_url, pool_max_size=1, encoder_address=encoder_address, **waiting)
     await matcher.stub.Enroll(enroll("ann", PROBE))
     idle = await status(matcher)
     assert {(each.in_use, each.waiting) for each in idle.queues} == {(0, 0)}
