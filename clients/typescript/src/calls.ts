@@ -40,11 +40,9 @@ export function withPolicy(transport: Transport, options: CallOptions): Transpor
 
     async stream(method, signal, timeoutMs, header, input, contextValues) {
       const [headers, requestId] = prepare(header, apiKey);
-      const left = new AbortController(); // the caller left the loop over the answers
-      const either = signal ? AbortSignal.any([signal, left.signal]) : left.signal;
       try {
-        const response = await transport.stream(method, either, timeoutMs, headers, input, contextValues);
-        return { ...response, message: answers(response.message, requestId, left) };
+        const response = await transport.stream(method, signal, timeoutMs, headers, input, contextValues);
+        return { ...response, message: answers(response.message, requestId) };
       } catch (cause) {
         throw new FacerecError(cause, requestId);
       }
@@ -52,13 +50,11 @@ export function withPolicy(transport: Transport, options: CallOptions): Transpor
   };
 }
 
-async function* answers<T>(messages: AsyncIterable<T>, requestId: string, left: AbortController): AsyncIterable<T> {
+async function* answers<T>(messages: AsyncIterable<T>, requestId: string): AsyncIterable<T> {
   try {
     yield* messages;
   } catch (cause) {
     throw new FacerecError(cause, requestId);
-  } finally {
-    left.abort();
   }
 }
 

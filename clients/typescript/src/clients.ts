@@ -43,5 +43,5 @@ export function photo(
   options: { useLargestFace?: boolean } = {},
 ): MessageInitShape<typeof ProbeSchema> {
   const value = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
-  return { face: { case: "image", value: value as Uint8Array<ArrayBuffer> }, useLargestFace: options.useLargestFace ?? false };
+  return { face: { case: "image", value }, useLargestFace: options.useLargestFace ?? false };
 }
