@@ -92,6 +92,12 @@ def test_what_the_go_module_s_readme_shows_is_compiled() -> None:
     assert textwrap.indent(shown_there, "\t") in compiled
 
 
+def test_the_npm_package_brings_only_packages_under_the_documented_licences() -> None:
+    locked = json.loads((CLIENTS / "typescript" / "package-lock.json").read_text())["packages"]
+    brought = {each["license"] for name, each in locked.items() if name and not each.get("dev")}
+    assert brought == {"Apache-2.0", "(Apache-2.0 AND BSD-3-Clause)"}
+
+
 def test_every_language_reads_the_errors_of_the_domain_that_is_sent() -> None:
     packages = [CLIENTS / "typescript" / "src" / "errors.ts", CLIENTS / "go" / "facerec" / "errors.go"]
     blocks = all_blocks(page("docs/clients.md"))

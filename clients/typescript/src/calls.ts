@@ -30,7 +30,7 @@ export function withPolicy(transport: Transport, options: CallOptions): Transpor
           const leftMs = untilMs(deadline);
           return await transport.unary(method, signal, leftMs, headers, input, contextValues);
         } catch (cause) {
-          const error = new FacerecError(cause, requestId);
+          const error = new FacerecError(cause, requestId, signal);
           const delayMs = retryDelayMs(method, error, attempts);
           if (delayMs === undefined || performance.now() + delayMs >= deadline) throw error;
           await sleep(delayMs, signal, requestId);
@@ -42,19 +42,23 @@ export function withPolicy(transport: Transport, options: CallOptions): Transpor
       const [headers, requestId] = prepare(header, apiKey);
       try {
         const response = await transport.stream(method, signal, timeoutMs, headers, input, contextValues);
-        return { ...response, message: answers(response.message, requestId) };
+        return { ...response, message: answers(response.message, requestId, signal) };
       } catch (cause) {
-        throw new FacerecError(cause, requestId);
+        throw new FacerecError(cause, requestId, signal);
       }
     },
   };
 }
 
-async function* answers<T>(messages: AsyncIterable<T>, requestId: string): AsyncIterable<T> {
+async function* answers<T>(
+  messages: AsyncIterable<T>,
+  requestId: string,
+  signal: AbortSignal | undefined,
+): AsyncIterable<T> {
   try {
     yield* messages;
   } catch (cause) {
-    throw new FacerecError(cause, requestId);
+    throw new FacerecError(cause, requestId, signal);
   }
 }
 
@@ -81,7 +85,7 @@ function sleep(delayMs: number, signal: AbortSignal | undefined, requestId: stri
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer);
-      reject(new FacerecError(new DOMException("the call was cancelled", "AbortError"), requestId));
+      reject(new FacerecError(new DOMException("the call was cancelled", "AbortError"), requestId, signal));
     };
     const timer = setTimeout(() => {
       signal?.removeEventListener("abort", stop);

@@ -26,12 +26,13 @@ export class FacerecError extends Error {
   /**
    * @param cause What the transport threw.
    * @param requestId The `x-request-id` that was sent.
+   * @param signal The caller's, which says whether the call was cancelled.
    */
-  constructor(cause: unknown, requestId: string) {
+  constructor(cause: unknown, requestId: string, signal?: AbortSignal) {
     const error = ConnectError.from(cause);
     super(error.rawMessage, { cause: error });
     const [info] = error.findDetails(ErrorInfoSchema).filter((each) => each.domain === DOMAIN);
-    this.code = info ? error.code : codeWithoutService(error);
+    this.code = info ? error.code : codeWithoutService(error, signal);
     this.reason = info ? info.reason : reasonWithoutService(this.code);
     this.field = error.findDetails(BadRequestSchema)[0]?.fieldViolations[0]?.field ?? "";
     const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
@@ -41,11 +42,11 @@ export class FacerecError extends Error {
   }
 }
 
-// fetch throws a TypeError if no connection was made or it was lost; Node's HTTP/2 calls a lost one ABORTED, which no
-// service sends.
-function codeWithoutService(error: ConnectError): Code {
-  const isLost = error.code === Code.Aborted || error.cause instanceof TypeError;
-  return isLost ? Code.Unavailable : error.code;
+// A connection that was not made or was lost: a TypeError of fetch; of Node's HTTP/2 ABORTED, or CANCELLED although the
+// caller did not cancel.
+function codeWithoutService(error: ConnectError, signal: AbortSignal | undefined): Code {
+  const isLost = error.code === Code.Aborted || (error.code === Code.Canceled && !signal?.aborted);
+  return isLost || error.cause instanceof TypeError ? Code.Unavailable : error.code;
 }
 
 function reasonWithoutService(code: Code): Reason | "" {

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import * as http from "node:http";
+import * as http2 from "node:http2";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { test } from "node:test";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { FacerecError, clientsOver, createFacerec, photo } from "../src/index.js";
 import { EncoderService } from "../src/gen/encoder.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../src/gen/google/rpc/error_details_pb.js";
@@ -157,6 +161,36 @@ test("where nobody listens is UNREACHABLE, by fetch and by gRPC", async () => {
   }
   overGrpc.close();
 });
+
+for (const protocol of [http, http2]) {
+  const name = protocol === http ? "fetch" : "gRPC";
+  test(`a call whose connection is lost is sent again, by ${name}`, { timeout: 20_000 }, async (t) => {
+    const sockets: Socket[] = [];
+    const answer = connectNodeAdapter({
+      routes: (router) => router.service(MatcherService, { verify: () => ({ match: true }) }),
+    });
+    let calls = 0;
+    const loseOthers: typeof answer = (request, response) => {
+      calls += 1;
+      if (calls === 2) answer(request, response);
+      else for (const socket of sockets) socket.destroy();
+    };
+    const server: Server = protocol === http ? http.createServer(loseOthers) : http2.createServer(loseOthers);
+    server.on("connection", (socket: Socket) => sockets.push(socket));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const overGrpc = createOverGrpc({ matcherUrl: url });
+    t.after(() => {
+      overGrpc.close();
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    const { matcher } = protocol === http ? createFacerec({ baseUrl: url }) : overGrpc;
+    assert.equal((await matcher.verify({})).match, true);
+    assert.equal((await failure(matcher.mergePersons({}))).reason, "UNREACHABLE");
+    assert.equal(calls, 3);
+  });
+}
 
 test("a key is not sent in plain text to another machine", () => {
   const baseUrl = "http://faces.example:8080";
