@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages test-browser bench-consistency soak-model bench-scores bench-gateway bench-people
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages test-browser bench-consistency soak-model bench-scores bench-gateway bench-people client-stubs
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -116,7 +116,7 @@ check-dist: dist $(VENV)/.dev ## Install the wheel of dist/, each extra apart, w
 release: $(VENV)/.dev ## Commit and tag a release, without pushing; VERSION=0.1.0: docs/releasing.md.
 	@$(BIN)/python scripts/release.py "$(VERSION)"
 
-test-languages: $(VENV)/.dev ## Build and run the examples in Python, TypeScript and Go against a matcher; needs the index, Node.js and Go; GO_PACKAGES=FOLDER for a GOPATH with grpc-go.
+test-languages: $(VENV)/.dev ## Build and test the npm package and the Go module, and run the examples; needs the index, Node.js and Go; GO_PACKAGES=FOLDER for a GOPATH with grpc-go.
 	@CHECK_LANGUAGES=1 GO_PACKAGES="$(GO_PACKAGES)" $(BIN)/python -m pytest -q -n 0 tests/languages
 
 $(VENV)/browser/.done: $(VENV)/.build requirements/browser.lock
@@ -128,6 +128,9 @@ test-browser: $(VENV)/.dev $(VENV)/browser/.done ## Walk through the console in 
 
 stubs: $(VENV)/.dev ## Generate the protobuf and gRPC stubs from protos/.
 	@scripts/stubs.sh
+
+client-stubs: $(VENV)/.dev ## Generate the stubs of clients/go from protos/; needs protoc-gen-go and protoc-gen-go-grpc.
+	@scripts/client_stubs.sh go
 
 schema: $(VENV)/.dev ## Write the schema as all migrations leave it to matcher_service/postgres/schema.sql.
 	@$(BIN)/python -m scripts.schema_sql > .cache/schema.sql && mv .cache/schema.sql matcher_service/postgres/schema.sql

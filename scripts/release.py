@@ -18,10 +18,14 @@ PACKAGE = Path("facerec/__init__.py")
 # Where the version stands besides: labels and names of images.
 NAMED = ("deploy/docker/*.Dockerfile", "deploy/kubernetes/base/*.yaml", "deploy/README.md", "docs/cli.md",
          "tests/cluster/test_cluster.py")  # fmt: skip
+# Where it stands after the name of the npm package, among the versions of others.
+NPM = ("clients/typescript/package.json", "clients/typescript/package-lock.json",
+       "examples/typescript/package-lock.json")  # fmt: skip
 CHANGES = Path("CHANGELOG.md")
 MIGRATIONS = Path("matcher_service/postgres/schema")
 CONTRACTS = Path("protos/released")
 HEADINGS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security", "Migrations")
+_NPM_VERSION = re.compile(r'(?<="name": "@facerec/client",)(\s+"version": )"[^"]*"')
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _UNRELEASED = "## Unreleased\n"
 
@@ -37,7 +41,8 @@ def main(arguments: list[str]) -> int:
     write(ROOT, version, datetime.datetime.now(datetime.UTC).date())
     _run("git", "add", "--all")
     _run("git", "commit", "--quiet", "--message", f"chore: release {version}")
-    _run("git", "tag", "--annotate", f"v{version}", "--message", f"facerec {version}")
+    for tag in (f"v{version}", f"clients/go/v{version}"):  # the latter is how Go names it
+        _run("git", "tag", "--annotate", tag, "--message", f"facerec {version}")
     print(f"committed and tagged v{version}; nothing is pushed. Next: docs/releasing.md")
     return 0
 
@@ -63,6 +68,9 @@ def write(root: Path, version: str, date: datetime.date) -> None:
     for path in [package, *(path for pattern in NAMED for path in sorted(root.glob(pattern)))]:
         text = path.read_text(encoding="utf-8")
         path.write_text(re.sub(rf"(?<![\d.]){re.escape(old)}(?![\d.])", version, text), encoding="utf-8")
+    for name in NPM:
+        text = (root / name).read_text(encoding="utf-8")
+        (root / name).write_text(_NPM_VERSION.sub(rf'\1"{version}"', text), encoding="utf-8")
     changes = root / CHANGES
     changes.write_text(dated(changes.read_text(encoding="utf-8"), version, date), encoding="utf-8")
     (root / MIGRATIONS / "released.sha256").write_text(checksums(root / MIGRATIONS))

@@ -6,7 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
-	matcherv1 "example.com/walk/gen/facerec/matcher/v1"
+	"facerec.internal/go/facerec"
+	matcherv1 "facerec.internal/go/facerec/matcher/v1"
 )
 
 type walker struct {
@@ -16,7 +17,7 @@ type walker struct {
 
 func (w walker) probe(photo string) (*matcherv1.Probe, error) {
 	image, err := os.ReadFile(filepath.Join(w.photos, photo))
-	return &matcherv1.Probe{Face: &matcherv1.Probe_Image{Image: image}}, err
+	return facerec.Photo(image), err
 }
 
 func (w walker) enroll(ctx context.Context, person, site string, photos ...string) (*matcherv1.EnrollResponse, error) {

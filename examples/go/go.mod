@@ -3,8 +3,9 @@ module example.com/walk
 go 1.22
 
 require (
-	google.golang.org/genproto/googleapis/api v0.0.0-20240318140521-94a12d6c2237
-	google.golang.org/genproto/googleapis/rpc v0.0.0-20240318140521-94a12d6c2237
-	google.golang.org/grpc v1.64.0
+	facerec.internal/go v0.0.0
 	google.golang.org/protobuf v1.36.5
 )
+
+// Where the clone has it; outside of one, the repository: see clients/go/README.md.
+replace facerec.internal/go => ../../clients/go

@@ -1,5 +1,4 @@
-// Walk enrolls, searches, corrects, renames, verifies, lists and erases people:
-// walk [ADDRESS [PHOTOS [SERVICE_CONFIG]]].
+// Walk enrolls, searches, corrects, renames, verifies, lists and erases people: walk [ADDRESS [PHOTOS]].
 package main
 
 import (
@@ -8,32 +7,31 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
-	matcherv1 "example.com/walk/gen/facerec/matcher/v1"
+	"facerec.internal/go/facerec"
+	matcherv1 "facerec.internal/go/facerec/matcher/v1"
 )
 
 const collection = "walk"
 
 func main() {
-	arguments := []string{"127.0.0.1:50052", "../../.cache/samples", ""}
+	arguments := []string{"127.0.0.1:50052", "../../.cache/samples"}
 	copy(arguments, os.Args[1:])
-	if err := run(context.Background(), arguments[0], arguments[1], arguments[2]); err != nil {
+	if err := run(context.Background(), arguments[0], arguments[1]); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // run walks through a collection of its own, which is deleted at the end.
-func run(ctx context.Context, address, photos, serviceConfig string) (err error) {
-	o := options{key: os.Getenv("FACEREC_API_KEY")}
-	if o.ca, err = read(os.Getenv("FACEREC_TLS_CA_FILE")); err != nil {
-		return err
+func run(ctx context.Context, address, photos string) (err error) {
+	options := facerec.Options{Key: os.Getenv("FACEREC_API_KEY"), Timeout: 10 * time.Second}
+	if name := os.Getenv("FACEREC_TLS_CA_FILE"); name != "" {
+		if options.CA, err = os.ReadFile(name); err != nil {
+			return err
+		}
 	}
-	config, err := read(serviceConfig)
-	if err != nil {
-		return err
-	}
-	o.serviceConfig = string(config)
-	conn, err := connect(address, o)
+	conn, err := facerec.DialMatcher(address, options)
 	if err != nil {
 		return err
 	}
@@ -78,12 +76,4 @@ func (w walker) walk(ctx context.Context) error {
 		return err
 	}
 	return w.erase(ctx, ids)
-}
-
-// read is a file's content, and nil without a name.
-func read(name string) ([]byte, error) {
-	if name == "" {
-		return nil, nil
-	}
-	return os.ReadFile(name)
 }

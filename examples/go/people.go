@@ -8,8 +8,9 @@ import (
 
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	matcherv1 "example.com/walk/gen/facerec/matcher/v1"
-	facerecv1 "example.com/walk/gen/facerec/v1"
+	"facerec.internal/go/facerec"
+	matcherv1 "facerec.internal/go/facerec/matcher/v1"
+	facerecv1 "facerec.internal/go/facerec/v1"
 )
 
 // rename gives a person another id, by which they are verified from then on.
@@ -75,11 +76,11 @@ func (w walker) claim(ctx context.Context) error {
 	if err == nil {
 		return errors.New("somebody has the old id")
 	}
-	refused := refusalOf(err)
-	if refused.reason != facerecv1.ErrorReason_PERSON_NOT_FOUND.String() {
+	if !facerec.Is(err, facerecv1.ErrorReason_PERSON_NOT_FOUND) {
 		return err
 	}
-	fmt.Printf("refused obama: %s %s\n", refused.reason, refused.field)
+	refused := facerec.RefusalOf(err)
+	fmt.Printf("refused obama: %s %s\n", refused.Reason, refused.Field)
 	return nil
 }
 

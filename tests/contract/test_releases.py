@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from facerec import __version__
 from scripts import release
 from tests.fixtures.process import ROOT
 from tests.unit.matcher.test_released_migrations import faults
@@ -48,6 +49,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what a release touches, released."""
     tree = tmp_path_factory.mktemp("released")
     files = [release.PACKAGE, release.CHANGES, Path("scripts/breaking.sh"), Path("scripts/protos.sh")]
+    files += map(Path, release.NPM)
     files += [path.relative_to(ROOT) for pattern in release.NAMED for path in ROOT.glob(pattern)]
     for path in files:
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +80,14 @@ def test_a_release_s_version_is_in_the_package_the_images_and_the_documents(rele
     names = {str(path.relative_to(released)) for path in with_version}
     assert {"deploy/docker/matcher.Dockerfile", "deploy/kubernetes/base/matcher.yaml", "docs/cli.md"} <= names
     assert f'__version__ = "{VERSION}"' in (released / release.PACKAGE).read_text()
+
+
+@pytest.mark.parametrize("name", release.NPM)
+def test_the_npm_package_has_the_version_of_facerec(released: Path, name: str) -> None:
+    version = re.compile(r'"name": "@facerec/client",\s+"version": "(.*)"')
+    before, after = (version.findall((tree / name).read_text()) for tree in (ROOT, released))
+    assert before == [__version__] * len(before) != []
+    assert after == [VERSION] * len(before)
 
 
 def test_a_release_lists_its_migrations(released: Path) -> None:
