@@ -49,7 +49,7 @@ IN_TESTS = {
     r"\btold\b|_told\b": "output, message, reported",
 }
 NAMED_THEMSELVES = {"docs/glossary.md", "CHANGELOG.md", "scripts/words.py"}
-TEXT = {".py", ".sql", ".proto", ".md", ".yaml", ".sh", ".toml"}
+TEXT = {".py", ".js", ".ts", ".go", ".css", ".html", ".sql", ".proto", ".md", ".yaml", ".sh", ".toml"}
 PRODUCT = ("facerec/", "encoder_service/", "matcher_service/", "protos/", "scripts/", "deploy/")
 
 

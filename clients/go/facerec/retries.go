@@ -25,6 +25,14 @@ const encoderConfig = `{
     {
      "service": "facerec.encoder.v1.EncoderService",
      "method": "GetModel"
+    },
+    {
+     "service": "facerec.encoder.v1.EncoderService",
+     "method": "GetCaller"
+    },
+    {
+     "service": "facerec.encoder.v1.EncoderService",
+     "method": "GetStatus"
     }
    ],
    "retryPolicy": {
@@ -188,6 +196,14 @@ const matcherConfig = `{
     {
      "service": "facerec.matcher.v1.CollectionService",
      "method": "ListAuditEvents"
+    },
+    {
+     "service": "facerec.matcher.v1.CollectionService",
+     "method": "GetCaller"
+    },
+    {
+     "service": "facerec.matcher.v1.CollectionService",
+     "method": "GetStatus"
     }
    ],
    "retryPolicy": {

@@ -23,6 +23,8 @@ const (
 	EncoderService_EncodeStream_FullMethodName = "/facerec.encoder.v1.EncoderService/EncodeStream"
 	EncoderService_DetectFaces_FullMethodName  = "/facerec.encoder.v1.EncoderService/DetectFaces"
 	EncoderService_GetModel_FullMethodName     = "/facerec.encoder.v1.EncoderService/GetModel"
+	EncoderService_GetCaller_FullMethodName    = "/facerec.encoder.v1.EncoderService/GetCaller"
+	EncoderService_GetStatus_FullMethodName    = "/facerec.encoder.v1.EncoderService/GetStatus"
 )
 
 // EncoderServiceClient is the client API for EncoderService service.
@@ -44,6 +46,12 @@ type EncoderServiceClient interface {
 	DetectFaces(ctx context.Context, in *DetectFacesRequest, opts ...grpc.CallOption) (*DetectFacesResponse, error)
 	// GetModel describes the server's model, its options and its limits.
 	GetModel(ctx context.Context, in *GetModelRequest, opts ...grpc.CallOption) (*GetModelResponse, error)
+	// GetCaller says what the call's key or certificate may do, whatever its role.
+	GetCaller(ctx context.Context, in *GetCallerRequest, opts ...grpc.CallOption) (*GetCallerResponse, error)
+	// GetStatus describes the replica that answers: whether it serves, and what
+	// waits. A replica answers it also while it is not SERVING. For the role
+	// admin.
+	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
 }
 
 type encoderServiceClient struct {
@@ -116,6 +124,26 @@ func (c *encoderServiceClient) GetModel(ctx context.Context, in *GetModelRequest
 	return out, nil
 }
 
+func (c *encoderServiceClient) GetCaller(ctx context.Context, in *GetCallerRequest, opts ...grpc.CallOption) (*GetCallerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCallerResponse)
+	err := c.cc.Invoke(ctx, EncoderService_GetCaller_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *encoderServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStatusResponse)
+	err := c.cc.Invoke(ctx, EncoderService_GetStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EncoderServiceServer is the server API for EncoderService service.
 // All implementations must embed UnimplementedEncoderServiceServer
 // for forward compatibility
@@ -135,6 +163,12 @@ type EncoderServiceServer interface {
 	DetectFaces(context.Context, *DetectFacesRequest) (*DetectFacesResponse, error)
 	// GetModel describes the server's model, its options and its limits.
 	GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error)
+	// GetCaller says what the call's key or certificate may do, whatever its role.
+	GetCaller(context.Context, *GetCallerRequest) (*GetCallerResponse, error)
+	// GetStatus describes the replica that answers: whether it serves, and what
+	// waits. A replica answers it also while it is not SERVING. For the role
+	// admin.
+	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
 	mustEmbedUnimplementedEncoderServiceServer()
 }
 
@@ -153,6 +187,12 @@ func (UnimplementedEncoderServiceServer) DetectFaces(context.Context, *DetectFac
 }
 func (UnimplementedEncoderServiceServer) GetModel(context.Context, *GetModelRequest) (*GetModelResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method GetModel not implemented")
+}
+func (UnimplementedEncoderServiceServer) GetCaller(context.Context, *GetCallerRequest) (*GetCallerResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method GetCaller not implemented")
+}
+func (UnimplementedEncoderServiceServer) GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method GetStatus not implemented")
 }
 func (UnimplementedEncoderServiceServer) mustEmbedUnimplementedEncoderServiceServer() {}
 
@@ -247,6 +287,42 @@ func _EncoderService_GetModel_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EncoderService_GetCaller_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCallerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EncoderServiceServer).GetCaller(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EncoderService_GetCaller_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EncoderServiceServer).GetCaller(ctx, req.(*GetCallerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _EncoderService_GetStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EncoderServiceServer).GetStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EncoderService_GetStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EncoderServiceServer).GetStatus(ctx, req.(*GetStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // EncoderService_ServiceDesc is the grpc.ServiceDesc for EncoderService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -265,6 +341,14 @@ var EncoderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetModel",
 			Handler:    _EncoderService_GetModel_Handler,
+		},
+		{
+			MethodName: "GetCaller",
+			Handler:    _EncoderService_GetCaller_Handler,
+		},
+		{
+			MethodName: "GetStatus",
+			Handler:    _EncoderService_GetStatus_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

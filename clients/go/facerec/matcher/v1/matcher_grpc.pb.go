@@ -70,8 +70,8 @@ type MatcherServiceClient interface {
 	// BatchGetPersons returns several persons: all of them, or PERSON_NOT_FOUND
 	// naming the first that does not exist. Safe to retry.
 	BatchGetPersons(ctx context.Context, in *BatchGetPersonsRequest, opts ...grpc.CallOption) (*BatchGetPersonsResponse, error)
-	// ListPersons pages through the collection's people, ordered by person_id.
-	// Safe to retry.
+	// ListPersons pages through the collection's people, ordered by person_id, or
+	// through those whom a query finds or a filter selects. Safe to retry.
 	ListPersons(ctx context.Context, in *ListPersonsRequest, opts ...grpc.CallOption) (*ListPersonsResponse, error)
 	// UpdatePerson changes a person's display_name, labels and metadata, and
 	// suspends or resumes the person. Safe to retry.
@@ -457,8 +457,8 @@ type MatcherServiceServer interface {
 	// BatchGetPersons returns several persons: all of them, or PERSON_NOT_FOUND
 	// naming the first that does not exist. Safe to retry.
 	BatchGetPersons(context.Context, *BatchGetPersonsRequest) (*BatchGetPersonsResponse, error)
-	// ListPersons pages through the collection's people, ordered by person_id.
-	// Safe to retry.
+	// ListPersons pages through the collection's people, ordered by person_id, or
+	// through those whom a query finds or a filter selects. Safe to retry.
 	ListPersons(context.Context, *ListPersonsRequest) (*ListPersonsResponse, error)
 	// UpdatePerson changes a person's display_name, labels and metadata, and
 	// suspends or resumes the person. Safe to retry.
@@ -1129,6 +1129,8 @@ const (
 	CollectionService_ListInconsistentFaces_FullMethodName = "/facerec.matcher.v1.CollectionService/ListInconsistentFaces"
 	CollectionService_DismissDuplicate_FullMethodName      = "/facerec.matcher.v1.CollectionService/DismissDuplicate"
 	CollectionService_ListAuditEvents_FullMethodName       = "/facerec.matcher.v1.CollectionService/ListAuditEvents"
+	CollectionService_GetCaller_FullMethodName             = "/facerec.matcher.v1.CollectionService/GetCaller"
+	CollectionService_GetStatus_FullMethodName             = "/facerec.matcher.v1.CollectionService/GetStatus"
 )
 
 // CollectionServiceClient is the client API for CollectionService service.
@@ -1182,6 +1184,13 @@ type CollectionServiceClient interface {
 	// ListAuditEvents pages through the audit events of a collection, newest
 	// first. Safe to retry.
 	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
+	// GetCaller says what the call's key or certificate may do, whatever its role.
+	// Safe to retry.
+	GetCaller(ctx context.Context, in *GetCallerRequest, opts ...grpc.CallOption) (*GetCallerResponse, error)
+	// GetStatus describes the replica that answers: whether it and what it uses
+	// work, and what waits. A replica answers it also while it is not SERVING. For
+	// the role admin. Safe to retry.
+	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
 }
 
 type collectionServiceClient struct {
@@ -1312,6 +1321,26 @@ func (c *collectionServiceClient) ListAuditEvents(ctx context.Context, in *ListA
 	return out, nil
 }
 
+func (c *collectionServiceClient) GetCaller(ctx context.Context, in *GetCallerRequest, opts ...grpc.CallOption) (*GetCallerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCallerResponse)
+	err := c.cc.Invoke(ctx, CollectionService_GetCaller_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *collectionServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStatusResponse)
+	err := c.cc.Invoke(ctx, CollectionService_GetStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CollectionServiceServer is the server API for CollectionService service.
 // All implementations must embed UnimplementedCollectionServiceServer
 // for forward compatibility
@@ -1363,6 +1392,13 @@ type CollectionServiceServer interface {
 	// ListAuditEvents pages through the audit events of a collection, newest
 	// first. Safe to retry.
 	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
+	// GetCaller says what the call's key or certificate may do, whatever its role.
+	// Safe to retry.
+	GetCaller(context.Context, *GetCallerRequest) (*GetCallerResponse, error)
+	// GetStatus describes the replica that answers: whether it and what it uses
+	// work, and what waits. A replica answers it also while it is not SERVING. For
+	// the role admin. Safe to retry.
+	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
 	mustEmbedUnimplementedCollectionServiceServer()
 }
 
@@ -1405,6 +1441,12 @@ func (UnimplementedCollectionServiceServer) DismissDuplicate(context.Context, *D
 }
 func (UnimplementedCollectionServiceServer) ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method ListAuditEvents not implemented")
+}
+func (UnimplementedCollectionServiceServer) GetCaller(context.Context, *GetCallerRequest) (*GetCallerResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method GetCaller not implemented")
+}
+func (UnimplementedCollectionServiceServer) GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method GetStatus not implemented")
 }
 func (UnimplementedCollectionServiceServer) mustEmbedUnimplementedCollectionServiceServer() {}
 
@@ -1635,6 +1677,42 @@ func _CollectionService_ListAuditEvents_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CollectionService_GetCaller_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCallerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CollectionServiceServer).GetCaller(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CollectionService_GetCaller_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CollectionServiceServer).GetCaller(ctx, req.(*GetCallerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CollectionService_GetStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CollectionServiceServer).GetStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CollectionService_GetStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CollectionServiceServer).GetStatus(ctx, req.(*GetStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CollectionService_ServiceDesc is the grpc.ServiceDesc for CollectionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1689,6 +1767,14 @@ var CollectionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAuditEvents",
 			Handler:    _CollectionService_ListAuditEvents_Handler,
+		},
+		{
+			MethodName: "GetCaller",
+			Handler:    _CollectionService_GetCaller_Handler,
+		},
+		{
+			MethodName: "GetStatus",
+			Handler:    _CollectionService_GetStatus_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
