@@ -43,6 +43,11 @@ class GatewaySettings(ListeningSettings):
     """Origins of web pages that may call the gateway from a browser, such as https://door.example, separated
     by blanks. Pages of any other origin are refused, except the gateway's own."""
 
+    allowed_hosts: str = ""
+    """Names under which the gateway may be called, without a port, separated by blanks, such as
+    faces.example; hosts of allowed_origins may be called too. By default any name, and on a loopback address
+    loopback names. It refuses pages whose host's name was made to lead to the gateway's address."""
+
     max_calls: int = pydantic.Field(256, ge=1, le=65536)
     """Requests in flight at once; more are refused as OVERLOADED. One host has at most three requests in
     flight for each free place, which is three quarters of all where it is alone."""
@@ -69,3 +74,7 @@ class GatewaySettings(ListeningSettings):
     def origins(self) -> frozenset[str]:
         """The allowed origins."""
         return frozenset(self.allowed_origins.split())
+
+    def hosts(self) -> frozenset[str]:
+        """The allowed hosts' names."""
+        return frozenset(self.allowed_hosts.split())
