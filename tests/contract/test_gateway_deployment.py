@@ -119,7 +119,9 @@ def test_in_production_the_gateway_has_a_certificate_that_has_no_roles(overlay: 
 def component(name: str, folder: Path) -> dict[str, dict[str, Any]]:
     """What a component adds to production, by kind."""
     found = render_in(folder, name)
-    return {kind: found[kind, each] for kind, each in found.keys() - render_in(folder).keys()}
+    added = {kind: found[kind, each] for kind, each in found.keys() - render_in(folder).keys()}
+    assert {each["metadata"]["namespace"] for each in added.values()} == {"facerec"}
+    return added
 
 
 def test_an_ingress_passes_photos_on_and_keeps_none(tmp_path: Path) -> None:

@@ -157,7 +157,8 @@ def handles_sigterm(container: str) -> bool:
 
 
 def test_no_name_is_asked_for_but_those_of_the_containers(compose: Compose) -> None:
-    assert compose.asked_names() == []
+    # The engine passes on what it does not know: a container's name, while that one is away.
+    assert set(compose.asked_names()) <= {"encoder", "matcher"}
     compose.up()
     look_up = f"import socket, json; print(json.dumps(socket.gethostbyname_ex('{OUTSIDE}')))"
     with pytest.raises(subprocess.CalledProcessError):
