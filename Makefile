@@ -198,8 +198,9 @@ bench-consistency: $(VENV)/.dev ## Count how often photos are flagged as nearer 
 bench-scores: $(VENV)/.dev ## Measure the rules that score several photos; PERSONS=2000 POPULATIONS=4.
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.scores --persons $(or $(PERSONS),2000) --populations $(or $(POPULATIONS),4)
 
-bench-gateway: $(VENV)/.dev ## Measure Verify through the gateway beside direct gRPC, and its memory with large photos.
+bench-gateway: $(VENV)/.dev ## Measure Verify through the gateway beside direct gRPC, and its memory with large photos and at its limits.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.gateway
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.gateway_memory
 
 bench-looks: $(VENV)/.dev ## Count what an index hides of people with photos of two looks; PEOPLE="24000 200000".
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.looks --people $(or $(PEOPLE),24000 200000)

@@ -1,7 +1,7 @@
 """What the caller's pod runs, with the installed client: the main job, and then calls until a file appears.
 
-`python caller.py ADDRESS GATEWAY FOLDER STOP`: ADDRESS is the matcher's, GATEWAY the gateway's URL; FOLDER has
-obama.jpg, obama2.jpg and biden.jpg; STOP is the file. Each part's outcome is a line of JSON.
+`python caller.py ADDRESS GATEWAY FOLDER STOP`: ADDRESS is the matcher's, GATEWAY the gateway's URL; FOLDER
+has obama.jpg, obama2.jpg and biden.jpg; STOP is the file. Each part's outcome is a line of JSON.
 """
 
 import base64
