@@ -39,14 +39,14 @@ class GatewaySettings(ListeningSettings):
     services_server_name: str = ""
     """Name to expect in the services' certificates, if it is not the addresses' host."""
 
-    allowed_origins: str = ""
-    """Origins of web pages that may call the gateway from a browser, such as https://door.example, separated
-    by blanks. Pages of any other origin are refused, except the gateway's own."""
-
     allowed_hosts: str = ""
     """Names under which the gateway may be called, without a port, separated by blanks, such as
     faces.example; hosts of allowed_origins may be called too. By default any name, and on a loopback address
     loopback names. It refuses pages whose host's name was made to lead to the gateway's address."""
+
+    allowed_origins: str = ""
+    """Origins of web pages that may call the gateway from a browser, such as https://door.example, separated
+    by blanks. Pages of any other origin are refused, except the gateway's own."""
 
     max_calls: int = pydantic.Field(256, ge=1, le=65536)
     """Requests in flight at once; more are refused as OVERLOADED. One host has at most three requests in
