@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages test-browser bench-consistency soak-model bench-scores bench-gateway bench-people client-stubs
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages test-browser bench-consistency soak-model bench-scores bench-gateway bench-people client-stubs chart
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -62,13 +62,13 @@ $(VENV)/deploy/.done: $(VENV)/.build requirements/deploy.lock
 	$(VENV)/deploy/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r requirements/deploy.lock
 	@touch $@
 
-check-deploy: $(VENV)/deploy/.done ## Render, validate and scan the Kubernetes overlays and the images' recipes.
+check-deploy: $(VENV)/deploy/.done ## Render, validate and scan the Kubernetes overlays, the Helm chart and the images' recipes.
 	@scripts/check_deploy.sh
 
-check-cluster: $(VENV)/.dev ## Apply every overlay to the cluster of KUBECONFIG=FILE, call it, roll it under load; OVERLAYS=dev; ENCODER_IMAGE, MATCHER_IMAGE.
+check-cluster: $(VENV)/.dev ## Apply every overlay to the cluster of KUBECONFIG=FILE, call it, roll it under load; OVERLAYS=dev; ENCODER_IMAGE, MATCHER_IMAGE, GATEWAY_IMAGE.
 	@test -n "$(KUBECONFIG)" || { echo "name the cluster: make check-cluster KUBECONFIG=FILE" >&2; exit 2; }
 	@command -v kubectl >/dev/null || { echo "kubectl is needed, of a version near the cluster's" >&2; exit 1; }
-	@$(BIN)/python -m tests.cluster --kubeconfig "$(KUBECONFIG)" $(if $(ENCODER_IMAGE),--facerec-encoder $(ENCODER_IMAGE)) $(if $(GPU_IMAGE),--facerec-encoder-gpu $(GPU_IMAGE)) $(if $(MATCHER_IMAGE),--facerec-matcher $(MATCHER_IMAGE)) $(OVERLAYS)
+	@$(BIN)/python -m tests.cluster --kubeconfig "$(KUBECONFIG)" $(if $(ENCODER_IMAGE),--facerec-encoder $(ENCODER_IMAGE)) $(if $(GATEWAY_IMAGE),--facerec-gateway $(GATEWAY_IMAGE)) $(if $(GPU_IMAGE),--facerec-encoder-gpu $(GPU_IMAGE)) $(if $(MATCHER_IMAGE),--facerec-matcher $(MATCHER_IMAGE)) $(OVERLAYS)
 
 $(VENV)/gpu/.done: $(VENV)/.build requirements/gpu.lock
 	$(PYTHON) -m venv $(VENV)/gpu
@@ -84,6 +84,9 @@ gpu-check: $(VENV)/gpu/.done ## Measure and break the encoder on this machine's 
 
 check-images: $(VENV)/.dev ## Build the images twice, run deploy/compose.yaml and check both; skipped without a Docker engine; GPU=1 for the GPU's too.
 	@GPU=$(GPU) scripts/check_images.sh
+
+chart: $(VENV)/.dev ## Write the Helm chart's templates from the Kustomize overlays.
+	@$(BIN)/python -m scripts.chart
 
 alert-rules: ## Write the prod overlay's PrometheusRule from deploy/monitoring/rules.yaml.
 	@scripts/alert_rules.sh > deploy/kubernetes/overlays/own-postgres/alerts.yaml
@@ -205,8 +208,9 @@ bench-consistency: $(VENV)/.dev ## Count how often photos are flagged as nearer 
 bench-scores: $(VENV)/.dev ## Measure the rules that score several photos; PERSONS=2000 POPULATIONS=4.
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.scores --persons $(or $(PERSONS),2000) --populations $(or $(POPULATIONS),4)
 
-bench-gateway: $(VENV)/.dev ## Measure Verify through the gateway beside direct gRPC, and its memory with large photos.
+bench-gateway: $(VENV)/.dev ## Measure Verify through the gateway beside direct gRPC, and its memory with large photos and at its limits.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.gateway
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.gateway_memory
 
 bench-people: $(VENV)/.dev ## Measure searches of people by words of ids and names; PERSONS=500000.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.people --persons $(or $(PERSONS),500000)

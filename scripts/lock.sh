@@ -15,6 +15,7 @@ compile pyproject.toml --extra local -o requirements/runtime.lock
 for service in encoder matcher; do
     compile pyproject.toml --extra "$service" --extra tracing -c requirements/runtime.lock -o "requirements/$service.lock"
 done
+compile pyproject.toml --extra gateway -c requirements/runtime.lock -o requirements/gateway.lock
 compile pyproject.toml --extra local --extra plot --extra tracing --group test --group bench --group lint \
     -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
 compile pyproject.toml --extra gpu -c requirements/runtime.lock -o requirements/gpu.lock

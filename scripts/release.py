@@ -16,7 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("facerec/__init__.py")
 # Where the version stands besides: labels and names of images.
-NAMED = ("deploy/docker/*.Dockerfile", "deploy/kubernetes/base/*.yaml", "deploy/README.md", "docs/cli.md",
+NAMED = ("deploy/docker/*.Dockerfile", "deploy/kubernetes/base/*.yaml",
+         "deploy/kubernetes/components/gateway/*.yaml", "deploy/helm/facerec/Chart.yaml",
+         "deploy/helm/facerec/README.md", "deploy/README.md", "docs/cli.md",
          "tests/cluster/test_cluster.py")  # fmt: skip
 # Where it stands after the name of the npm package, among the versions of others.
 NPM = ("clients/typescript/package.json", "clients/typescript/package-lock.json",

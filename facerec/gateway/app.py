@@ -59,7 +59,7 @@ class Gateway:
         self._limit = CallLimit(settings.max_calls)
         self._budget = FairByteBudget(settings.max_bytes_in_flight, settings.max_request_bytes)
         self._answers = FairByteBudget(max(settings.max_bytes_in_flight // 2, settings.max_request_bytes))
-        self._origins = Origins(settings.origins(), loopback=loopback)
+        self._origins = Origins(settings.origins(), settings.hosts(), loopback=loopback)
         self._forwarder = forwarder
         self._connect: Application = ConnectApplication(self._forwarder, settings.max_request_bytes)
         self._sites = sites

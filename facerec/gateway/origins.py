@@ -20,22 +20,30 @@ class Origins:
     """Pages of `allowed` origins may call, and those of the gateway's own address.
 
     With `loopback` the gateway listens on a loopback address. Then it answers only requests to a loopback
-    host or to a host of `allowed`: a page whose host's name was made to lead to this machine is refused.
+    host, to a host of `allowed` or to one of `names`: a page whose host's name was made to lead to this
+    machine is refused. Elsewhere it answers requests to those hosts and names alone if there are `names`.
     """
 
-    def __init__(self, allowed: frozenset[str], *, loopback: bool) -> None:
+    def __init__(self, allowed: frozenset[str], names: frozenset[str], *, loopback: bool) -> None:
         self._allowed = allowed
+        self._names = names
         self._loopback = loopback
         self._hosts = {urlsplit(origin).netloc for origin in allowed}
 
     def refusal(self, scheme: str, headers: Mapping[str, str]) -> str:
         """Why a request is refused; empty if it is not."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self._loopback and host and host not in self._hosts and not is_loopback_host(_name(host)):
-            return "this host is not the gateway's: call its address, or name the page in allowed_origins"
+        if host and not self._is_known(host):
+            return "this host is not the gateway's: call its address, or name it in allowed_hosts"
         if origin is not None and origin not in self._allowed and origin != f"{scheme}://{host}":
             return "pages of this origin may not call the gateway: name it in allowed_origins"
         return ""
+
+    def _is_known(self, host: str) -> bool:
+        name = _name(host)
+        if host in self._hosts or name in self._names:
+            return True
+        return is_loopback_host(name) if self._loopback else not self._names
 
     def headers(self, headers: Mapping[str, str]) -> Headers:
         """The headers of an answer that let the page read it."""

@@ -40,6 +40,11 @@ class GatewaySettings(ListeningSettings):
     services_server_name: str = ""
     """Name to expect in the services' certificates, if it is not the addresses' host."""
 
+    allowed_hosts: str = ""
+    """Names under which the gateway may be called, without a port, separated by blanks, such as
+    faces.example; hosts of allowed_origins may be called too. By default any name, and on a loopback address
+    loopback names. It refuses pages whose host's name was made to lead to the gateway's address."""
+
     allowed_origins: str = ""
     """Origins of web pages that may call the gateway from a browser, such as https://door.example, separated
     by blanks. Pages of any other origin are refused, except the gateway's own."""
@@ -83,3 +88,7 @@ class GatewaySettings(ListeningSettings):
     def origins(self) -> frozenset[str]:
         """The allowed origins."""
         return frozenset(self.allowed_origins.split())
+
+    def hosts(self) -> frozenset[str]:
+        """The allowed hosts' names."""
+        return frozenset(self.allowed_hosts.split())

@@ -24,7 +24,7 @@ from tests.alerts.servers import Server, calling
 from tests.e2e.access.conftest import entry
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures.process import ROOT
-from tests.fixtures.waiting import LIMIT_SECONDS
+from tests.fixtures.waiting import LIMIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.prometheus
 PROBE = encoding(vectors(1)[0])
@@ -53,24 +53,35 @@ def verify(stub: matcher_pb2_grpc.MatcherServiceStub) -> Callable[[], object]:
 
 def test_an_alert_fires_when_a_service_is_gone(matcher: Server, prometheus: Prometheus) -> None:
     encoder = Server(*ENCODER, *CACHE)
+    addresses = ("--encoder-address", encoder.address, "--matcher-address", matcher.address)
+    gateway = Server("facerec.gateway", "listening", *addresses)
+    servers = {"facerec-matcher": matcher, "facerec-encoder": encoder, "facerec-gateway": gateway}
+    targets = {job: [server.admin] for job, server in servers.items()}
     try:
-        prometheus.scrape({"facerec-matcher": [matcher.admin], "facerec-encoder": [encoder.admin]})
-        prometheus.wait_for_end("FacerecMatcherGone", "FacerecEncoderGone")
-        matcher.stop()
-        encoder.stop()
-        prometheus.wait_for("FacerecMatcherGone", "FacerecEncoderGone", "FacerecTargetDown")
-        assert {each["instance"] for each in prometheus.firing("FacerecTargetDown")} == {
-            matcher.admin,
-            encoder.admin,
-        }
+        prometheus.scrape(targets)
+        prometheus.wait_for_end("FacerecMatcherGone", "FacerecEncoderGone", "FacerecGatewayGone")
+        for server in servers.values():
+            server.stop()
+        prometheus.wait_for(
+            "FacerecMatcherGone", "FacerecEncoderGone", "FacerecGatewayGone", "FacerecTargetDown"
+        )
+        wait_until(
+            lambda: (
+                {each["instance"] for each in prometheus.firing("FacerecTargetDown")}
+                == {server.admin for server in servers.values()}
+            )
+        )
         prometheus.scrape({})  # as where nothing is discovered any more
         prometheus.wait_for_end("FacerecTargetDown")
-        prometheus.wait_for("FacerecMatcherGone", "FacerecEncoderGone")
-        matcher.start()
-        encoder.start()
-        prometheus.scrape({"facerec-matcher": [matcher.admin], "facerec-encoder": [encoder.admin]})
-        prometheus.wait_for_end("FacerecMatcherGone", "FacerecEncoderGone", "FacerecTargetDown")
+        prometheus.wait_for("FacerecMatcherGone", "FacerecEncoderGone", "FacerecGatewayGone")
+        for server in servers.values():
+            server.start()
+        prometheus.scrape(targets)
+        prometheus.wait_for_end(
+            "FacerecMatcherGone", "FacerecEncoderGone", "FacerecGatewayGone", "FacerecTargetDown"
+        )
     finally:
+        gateway.stop()
         encoder.stop()
 
 

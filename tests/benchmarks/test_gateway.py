@@ -7,6 +7,7 @@ import pytest
 from facerec.client import Encoding, MatcherClient
 from facerec.contract import DEFAULT_SPACE
 from tests.benchmarks import gateway as bench
+from tests.benchmarks import gateway_memory
 from tests.e2e.gateway.conftest import GatewayProcess
 
 
@@ -31,3 +32,12 @@ async def test_every_way_to_call_is_measured(
         "gateway, JSON",
     ]
     assert "peak" in printed
+
+
+def test_memory_is_measured_while_the_limit_of_bytes_is_used_up() -> None:
+    load = gateway_memory.loads(1_000_000)["form"]
+    with gateway_memory.gateway(1_000_000, 2_000_000, 1) as process:
+        answered = gateway_memory.statuses(process.address, load)
+        assert gateway_memory.peak_bytes(process) > 0
+    assert set(answered) > {429}, "some are refused"
+    assert set(answered) <= {429, 503, 504}, "and the others held"

@@ -12,7 +12,7 @@ from tests.cluster.overlay import check
 from tests.fixtures.process import ROOT
 
 ALL = sorted(path.name for path in objects.OVERLAYS.iterdir())
-IMAGES = ("facerec-encoder", "facerec-encoder-gpu", "facerec-matcher")
+IMAGES = ("facerec-encoder", "facerec-encoder-gpu", "facerec-gateway", "facerec-matcher")
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -1,15 +1,19 @@
 """What the caller's pod runs, with the installed client: the main job, and then calls until a file appears.
 
-`python caller.py ADDRESS FOLDER STOP`: FOLDER has obama.jpg, obama2.jpg and biden.jpg; STOP is the file. Each
-part's outcome is a line of JSON.
+`python caller.py ADDRESS GATEWAY FOLDER STOP`: ADDRESS is the matcher's, GATEWAY the gateway's URL; FOLDER
+has obama.jpg, obama2.jpg and biden.jpg; STOP is the file. Each part's outcome is a line of JSON.
 """
 
+import base64
+import http.client
 import json
+import ssl
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from facerec.client import MatcherClient, Security
 from facerec.errors import FacerecError
@@ -18,8 +22,47 @@ PERSON = "obama"
 PAUSE_SECONDS = 0.05
 
 
-def walk(matcher: MatcherClient, folder: Path) -> dict[str, object]:
-    """Enroll a person, verify them and somebody else, and identify them."""
+class HttpFailed(Exception):
+    """A call by HTTP failed; the text is the reason."""
+
+
+class Gateway:
+    """Calls by HTTP, each over a connection of its own, with the CA and the key of the client."""
+
+    def __init__(self, url: str, security: Security) -> None:
+        parts = urlsplit(url)
+        self._address = parts.netloc
+        self._context = None
+        if parts.scheme == "https":
+            self._context = ssl.create_default_context(cafile=security.ca_file)
+        self._headers = {"content-type": "application/json"}
+        if security.api_key:
+            self._headers["authorization"] = f"Bearer {security.api_key}"
+
+    def is_match(self, person_id: str, photo: bytes) -> bool:
+        """Whether the gateway answers that a photo is of a person. Raises HttpFailed."""
+        connection = (
+            http.client.HTTPSConnection(self._address, context=self._context, timeout=60)
+            if self._context
+            else http.client.HTTPConnection(self._address, timeout=60)
+        )
+        body = {"person_id": person_id, "image": base64.b64encode(photo).decode()}
+        try:
+            connection.request("POST", "/v1/verify", json.dumps(body), self._headers)
+            answer = connection.getresponse()
+            found = json.loads(answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise HttpFailed(type(error).__name__) from None
+        finally:
+            connection.close()
+        if answer.status != http.client.OK:
+            reasons = [each.get("debug", {}).get("reason") for each in found.get("details", ())]
+            raise HttpFailed(next(filter(None, reasons), found["code"]))
+        return bool(found["match"])
+
+
+def walk(matcher: MatcherClient, gateway: Gateway, folder: Path) -> dict[str, object]:
+    """Enroll a person, verify them and somebody else, by HTTP too, and identify them."""
     same, other = (folder / "obama2.jpg").read_bytes(), (folder / "biden.jpg").read_bytes()
     enrolled = matcher.enroll(PERSON, (folder / "obama.jpg").read_bytes())
     (found,) = matcher.identify(same).faces
@@ -27,21 +70,23 @@ def walk(matcher: MatcherClient, folder: Path) -> dict[str, object]:
         "enrolled": len(enrolled.faces),
         "same": matcher.verify(PERSON, same).match,
         "other": matcher.verify(PERSON, other).match,
+        "by_http": [gateway.is_match(PERSON, photo) for photo in (same, other)],
         "identified": [each.person_id for each in found.candidates],
     }
 
 
-EXPECTED = {"enrolled": 1, "same": True, "other": False, "identified": [PERSON]}
+EXPECTED = {"enrolled": 1, "same": True, "other": False, "by_http": [True, False], "identified": [PERSON]}
 
 
 class Load:
-    """Calls repeatedly until `stop` exists: with a photo, which takes the encoder, and without."""
+    """Calls repeatedly until `stop` exists: with a photo, which takes the encoder, without, and by HTTP."""
 
-    def __init__(self, matcher: MatcherClient, folder: Path, stop: Path) -> None:
+    def __init__(self, matcher: MatcherClient, gateway: Gateway, folder: Path, stop: Path) -> None:
         photo = (folder / "obama2.jpg").read_bytes()
         self._calls: list[Callable[[], bool]] = [
             lambda: matcher.verify(PERSON, photo).match,
             lambda: matcher.get_person(PERSON).person_id == PERSON,
+            lambda: gateway.is_match(PERSON, photo),
         ]
         self._stop = stop
         self._began = time.monotonic()
@@ -64,20 +109,24 @@ class Load:
                 reason = "" if call() else "wrong answer"
             except FacerecError as error:
                 reason = str(error.reason)
+            except HttpFailed as error:
+                reason = str(error)
             if reason:
                 seconds = round(time.monotonic() - self._began, 1)
                 self.failed.append({"reason": reason, "after_seconds": seconds})
             time.sleep(PAUSE_SECONDS)
 
 
-def main(address: str, folder: str, stop: str) -> int:
+def main(address: str, url: str, folder: str, stop: str) -> int:
     """Print both outcomes; exit code 1 if the main job did not go as expected."""
-    with MatcherClient(address, security=Security.from_environment()) as matcher:
-        walked = walk(matcher, Path(folder))
+    security = Security.from_environment()
+    gateway = Gateway(url, security)
+    with MatcherClient(address, security=security) as matcher:
+        walked = walk(matcher, gateway, Path(folder))
         print(json.dumps({"walked": walked}), flush=True)
         if walked != EXPECTED:
             return 1
-        print(json.dumps({"load": Load(matcher, Path(folder), Path(stop)).run()}), flush=True)
+        print(json.dumps({"load": Load(matcher, gateway, Path(folder), Path(stop)).run()}), flush=True)
     return 0
 
 

@@ -114,10 +114,11 @@ def caller(image: str, photos: Path, *, locked: bool) -> list[Object]:
         ]
         mounts += [{"name": name, "mountPath": f"/run/{name}", "readOnly": True} for name in ("ca", "key")]
         variables |= {"FACEREC_TLS_CA_FILE": "/run/ca/ca.crt", "FACEREC_API_KEY_FILE": "/run/key/key"}
+    gateway = f"{'https' if locked else 'http'}://gateway:8080"
     container = {
         "name": "caller",
         "image": image,
-        "command": ["python", f"{_FOLDER}/caller.py", "matcher:50052", _FOLDER, STOP],
+        "command": ["python", f"{_FOLDER}/caller.py", "matcher:50052", gateway, _FOLDER, STOP],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "volumeMounts": mounts,
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},

@@ -16,8 +16,8 @@ POLL_SECONDS = 1.0
 MIN_CALLS = 100
 """Fewer calls during a roll-out would prove nothing."""
 
-_SERVICES = "app.kubernetes.io/name in (encoder,matcher)"
-_DEPLOYMENTS = ("deployment/encoder", "deployment/matcher")
+_SERVICES = "app.kubernetes.io/name in (encoder,gateway,matcher)"
+_DEPLOYMENTS = ("deployment/encoder", "deployment/matcher", "deployment/gateway")
 
 
 def check(kubectl: Kubectl, overlay: str, images: Mapping[str, str], photos: Path) -> None:

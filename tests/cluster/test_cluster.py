@@ -4,14 +4,17 @@ import asyncio
 import json
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 
 from facerec.client import MatcherClient, Security
+from facerec.gateway.server import GatewayServer
+from facerec.gateway.settings import GatewaySettings
 from facerec.serving.auth.key_store import KeyStore
+from facerec.serving.server.settings_loading import load
 from matcher_service.postgres.connections.verification import why_unverified
 from tests.cluster import __main__ as command_line
 from tests.cluster import caller, objects
@@ -31,29 +34,47 @@ async def served(start_matcher: StartMatcher, database_url: str, encoder_address
     return await start_matcher(database_url, encoder_address=encoder_address)
 
 
+@pytest.fixture
+async def gateway(served: RunningMatcher, encoder_address: str) -> AsyncIterator[str]:
+    """The URL of a gateway before them."""
+    settings = ("--address", "127.0.0.1:0", "--encoder-address", encoder_address)
+    made = load(GatewaySettings, [*settings, "--matcher-address", served.address], prog="gateway", about="")
+    server = GatewayServer(made)
+    async with server.running():
+        yield f"http://{server.address}"
+
+
 async def test_the_caller_does_the_main_job_and_counts_the_calls_that_fail(
-    served: RunningMatcher, sample_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    served: RunningMatcher,
+    gateway: str,
+    sample_photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     stop = tmp_path / "stop"
     stop.touch()
-    assert await asyncio.to_thread(caller.main, served.address, str(sample_photos), str(stop)) == 0
+    arguments = (served.address, gateway, str(sample_photos), str(stop))
+    assert await asyncio.to_thread(caller.main, *arguments) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert lines == [{"walked": caller.EXPECTED}, {"load": {"calls": 0, "failed": []}}]
 
     stop.unlink()
     with MatcherClient(served.address) as client:
-        load = caller.Load(client, sample_photos, stop)
-        running = asyncio.create_task(asyncio.to_thread(load.run))
+        over_http = caller.Gateway(gateway, Security())
+        calls = caller.Load(client, over_http, sample_photos, stop)
+        running = asyncio.create_task(asyncio.to_thread(calls.run))
         try:
-            await until(lambda: load.calls > 20)
-            assert not load.failed
+            await until(lambda: calls.calls > 20)
+            assert not calls.failed
             await asyncio.to_thread(client.delete_person, caller.PERSON)
-            await until(lambda: bool(load.failed))
+            await until(lambda: len(calls.failed) > 10)
         finally:
             stop.touch()
             counted = await running
-    assert counted == {"calls": load.calls, "failed": load.failed}
-    assert load.failed[0]["reason"] == "PERSON_NOT_FOUND"
+        assert counted == {"calls": calls.calls, "failed": calls.failed}
+        assert {each["reason"] for each in calls.failed} == {"PERSON_NOT_FOUND"}
+        with pytest.raises(caller.HttpFailed, match="IMAGE_INVALID"):
+            await asyncio.to_thread(over_http.is_match, caller.PERSON, b"no photo")
 
 
 @pytest.mark.parametrize("locked", [False, True])
@@ -104,7 +125,8 @@ def test_arguments_name_a_kubeconfig_and_overlays_that_exist(tmp_path: Path) -> 
 def test_given_images_take_the_place_of_the_overlays() -> None:
     made = objects.rendered("dev", {"facerec-matcher": "team/matcher:1"})
     images = {each["image"] for pod in map(objects.pod_spec, made) if pod for each in pod["containers"]}
-    assert images == {"team/matcher:1", "facerec-encoder:0.1.0", "pgvector/pgvector:0.8.5-pg18"}
+    others = {"facerec-encoder:0.1.0", "facerec-gateway:0.1.0", "pgvector/pgvector:0.8.5-pg18"}
+    assert images == {"team/matcher:1"} | others
 
 
 class StandIn:
@@ -170,7 +192,7 @@ def test_a_run_succeeds_if_the_main_job_does_and_no_call_fails_and_is_always_cle
     if problem is None:
         cluster.check("dev", sample_photos)
         steps = [each for each in cluster.commands() if each.startswith("-n facerec-dev")]
-        restarted = "-n facerec-dev rollout restart deployment/encoder deployment/matcher"
+        restarted = "-n facerec-dev rollout restart deployment/encoder deployment/matcher deployment/gateway"
         stopped = "-n facerec-dev exec facerec-check-caller -- touch /tmp/stop"
         assert "job/matcher-migrate" in steps[0]
         (ended,) = [number for number, each in enumerate(steps) if "deletionTimestamp" in each]

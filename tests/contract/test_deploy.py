@@ -18,6 +18,7 @@ from tests.fixtures.kustomize import KUBECTL
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"
+COMPONENTS = DEPLOY / "kubernetes" / "components"
 OVERLAYS = sorted(path.name for path in (DEPLOY / "kubernetes" / "overlays").iterdir())
 PRODUCTION = sorted({*OVERLAYS} - {"dev"})
 OPERATORS = {"postgresql.cnpg.io", "keda.sh", "monitoring.coreos.com", "cert-manager.io"}
@@ -30,6 +31,8 @@ def known_settings(service: str) -> set[str]:
     """The environment variables of a service, as its own code knows them."""
     if service == "encoder":
         from encoder_service.settings import EncoderSettings as Settings
+    elif service == "gateway":
+        from facerec.gateway.settings import GatewaySettings as Settings  # type: ignore[assignment]
     else:
         from matcher_service.settings import MatcherSettings as Settings  # type: ignore[assignment]
     names = {f"{service}_{name}".upper() for name in Settings.model_fields}
@@ -107,18 +110,19 @@ def test_the_compose_file_builds_what_is_here_and_names_settings_that_exist() ->
 
 
 def settings_of(service: str) -> dict[str, str]:
-    """The settings that the base gives to a service."""
-    lines = (BASE / f"{service}.env").read_text().splitlines()
+    """The settings that the base gives to a service, or its component to the gateway."""
+    folder = COMPONENTS / "gateway" if service == "gateway" else BASE
+    lines = (folder / f"{service}.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
 
-@pytest.mark.parametrize("service", ["encoder", "matcher"])
+@pytest.mark.parametrize("service", ["encoder", "gateway", "matcher"])
 def test_every_setting_in_the_config_maps_is_one_of_the_service(service: str) -> None:
     assert len(settings_of(service)) > 5
     assert set(settings_of(service)) <= known_settings(service)
 
 
-@pytest.mark.parametrize("image", ["encoder", "encoder-gpu", "matcher"])
+@pytest.mark.parametrize("image", ["encoder", "encoder-gpu", "gateway", "matcher"])
 def test_every_setting_in_the_image_is_one_of_the_service(image: str) -> None:
     service = image.split("-", maxsplit=1)[0]
     dockerfile = (ROOT / "deploy" / "docker" / f"{image}.Dockerfile").read_text()
@@ -133,7 +137,7 @@ def test_every_image_with_onnx_runtime_turns_its_telemetry_off() -> None:
         assert any(line.strip(" \\") == "ORT_DISABLE_TELEMETRY=1" for line in lines), image
 
 
-@pytest.mark.parametrize("service", ["encoder", "matcher"])
+@pytest.mark.parametrize("service", ["encoder", "gateway", "matcher"])
 def test_everything_the_image_copies_is_in_the_repository(service: str) -> None:
     dockerfile = (ROOT / "deploy" / "docker" / f"{service}.Dockerfile").read_text()
     copied = [
@@ -158,6 +162,7 @@ def test_every_variable_that_a_container_is_given_is_a_setting() -> None:
         assert names <= known_settings(resource["metadata"]["name"]), resource["metadata"]["name"]
         seen |= names
     assert {"ENCODER_TLS_CLIENT_CA_FILE", "MATCHER_KEYS_FILE", "MATCHER_ENCODER_TLS_CERT_FILE"} <= seen
+    assert {"GATEWAY_TLS_CERT_FILE", "GATEWAY_SERVICES_TLS_CERT_FILE"} <= seen
 
 
 def exported_metrics() -> set[str]:
@@ -198,7 +203,7 @@ def test_every_service_is_scraped_under_the_job_name_of_the_rules() -> None:
     config = yaml.safe_load((DEPLOY / "monitoring" / "prometheus.yaml").read_text())
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
-    for name in ("encoder", "matcher"):
+    for name in ("encoder", "gateway", "matcher"):
         listens = compose[name]["environment"][f"{name.upper()}_ADMIN_ADDRESS"]
         assert jobs[f"facerec-{name}"] == [f"{name}:{listens.rpartition(':')[2]}"]
 
@@ -211,7 +216,7 @@ def test_the_operator_scrapes_under_the_same_job_names() -> None:
     assert relabeling["sourceLabels"] == ["__meta_kubernetes_service_label_app_kubernetes_io_name"]
     assert (relabeling["targetLabel"], relabeling["replacement"]) == ("job", "facerec-$1")
     (selected,) = monitor["selector"]["matchExpressions"]
-    assert (selected["key"], set(selected["values"])) == (label, {"encoder", "matcher"})
+    assert (selected["key"], set(selected["values"])) == (label, {"encoder", "gateway", "matcher"})
     for name in selected["values"]:
         service = named("prod", "Service", name)
         assert service["metadata"]["labels"][label] == name
@@ -232,7 +237,7 @@ def named(overlay: str, kind: str, name: str) -> dict[str, Any]:
 @needs_kubectl
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_no_probe_uses_plain_grpc_on_a_tls_port(overlay: str) -> None:
-    for name in ("encoder", "matcher"):
+    for name in ("encoder", "gateway", "matcher"):
         (container,) = named(overlay, "Deployment", name)["spec"]["template"]["spec"]["containers"]
         probes = [container[f"{each}Probe"] for each in ("startup", "readiness", "liveness")]
         locked = any(each["name"].endswith("_TLS_CERT_FILE") for each in container.get("env", ()))
@@ -306,7 +311,7 @@ def test_every_pod_that_connects_to_the_production_database_has_the_ca_that_the_
     assert not why_unverified(f"postgresql://facerec_matcher:x@facerec-db-rw:5432/facerec?{verify}", {})
 
 
-@pytest.mark.parametrize("name", ["encoder", "encoder-gpu", "matcher"])
+@pytest.mark.parametrize("name", ["encoder", "encoder-gpu", "gateway", "matcher"])
 def test_every_module_that_an_image_runs_exists(name: str) -> None:
     text = (DEPLOY / "docker" / f"{name}.Dockerfile").read_text()
     modules = re.findall(r'"-m", "([\w.]+)"', text)
@@ -323,6 +328,5 @@ def test_every_service_of_the_compose_file_but_the_database_is_locked_down() -> 
             assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), (
                 name
             )
-            assert {variable.split("_")[0] for variable in service["environment"]} == {
-                "ENCODER" if name == "encoder" else "MATCHER"
-            }, name
+            prefix = name.upper() if name in ("encoder", "gateway") else "MATCHER"
+            assert {variable.split("_")[0] for variable in service["environment"]} == {prefix}, name

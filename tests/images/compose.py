@@ -65,7 +65,9 @@ class Compose:
         subprocess.run(["sh", self.deploy / "secrets.sh"], check=True)
         self.run("up", "--detach", "--no-build", "--quiet-pull", changed=changed)
         wait_until(
-            lambda: all(self._health(name) == "healthy" for name in ("postgres", "encoder", "matcher"))
+            lambda: all(
+                self._health(name) == "healthy" for name in ("postgres", "encoder", "matcher", "gateway")
+            )
         )
 
     def _health(self, service: str) -> str:

@@ -9,7 +9,7 @@ from tests.images import docker
 from tests.images.compose import Compose
 from tests.images.docker import File
 
-NAMES = ("encoder", "matcher", *(("encoder-gpu",) if os.environ.get("GPU") else ()))
+NAMES = ("encoder", "matcher", "gateway", *(("encoder-gpu",) if os.environ.get("GPU") else ()))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -42,7 +42,7 @@ def files(image: str) -> Mapping[str, File]:
 @pytest.fixture(scope="module")
 def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     """What deploy/compose.yaml runs, up, over an empty volume, with ports and images of the check's own."""
-    for name in ("encoder", "matcher"):
+    for name in ("encoder", "matcher", "gateway"):
         docker.build(name, f"facerec-{name}:checked")
     with Compose(tmp_path_factory.mktemp("compose")) as running:
         yield running

@@ -40,7 +40,7 @@ type Options struct {
 	CA []byte
 	// TLS encrypts calls; without CA the system's authorities are trusted.
 	TLS bool
-	// PlaintextKey allows the key to be sent in plain text to other machines, where whoever is on the way can read it.
+	// PlaintextKey allows the key to be sent in plain text to other machines, where anybody on the way can read it.
 	PlaintextKey bool
 	// Timeout is the deadline of each call that is no stream and whose context has none, all of its attempts together.
 	// Default: 30 seconds.

@@ -2,7 +2,7 @@
 export interface KeyOptions {
   /** The key of locked services. */
   apiKey?: string | undefined;
-  /** Sends the key over plain HTTP to other machines too, where whoever is on the way can read it. Default: false. */
+  /** Sends the key over plain HTTP to other machines too, where anybody on the way can read it. Default: false. */
   plaintextKey?: boolean | undefined;
 }
 

@@ -31,7 +31,7 @@ import healthPage from "./pages/health.js";
  * @property {Access} access What the caller may do.
  * @property {AbortSignal} signal Ends when the page is left: pass it to every call.
  * @property {(call: import("./parts/snippets.js").Call) => void} showCall Shows a call as code.
- * @property {() => void} refresh Shows the page anew.
+ * @property {() => void} refresh Shows the page again.
  */
 
 /** @type {Page[]} */
