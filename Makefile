@@ -123,8 +123,8 @@ $(VENV)/browser/.done: $(VENV)/.build requirements/browser.lock
 	$(INSTALL) --target $(VENV)/browser --upgrade -r requirements/browser.lock
 	@touch $@
 
-test-browser: $(VENV)/.dev $(VENV)/browser/.done ## Walk through the console in a real browser; needs Chromium (Debian: the package chromium), or CHROMIUM=PROGRAM.
-	@CHROMIUM="$(CHROMIUM)" PYTHONPATH=$(abspath $(VENV)/browser) $(BIN)/python -m pytest -q -n 0 tests/browser
+test-browser: $(VENV)/.dev $(VENV)/browser/.done ## Walk through the console in a real browser; needs Chromium (Debian: the package chromium), or CHROMIUM=PROGRAM; SCREENSHOTS=DIR keeps a picture of each page.
+	@CHROMIUM="$(CHROMIUM)" SCREENSHOTS="$(SCREENSHOTS)" PYTHONPATH=$(abspath $(VENV)/browser) $(BIN)/python -m pytest -q -n 0 tests/browser
 
 stubs: $(VENV)/.dev ## Generate the protobuf and gRPC stubs from protos/.
 	@scripts/stubs.sh

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from facerec.serving.middleware import call
 from matcher_service import metrics
 from matcher_service.domain.errors import Overloaded
+from matcher_service.domain.status import Queue
 
 RETRY_SECONDS = 0.1  # the shortest retry delay of a refusal
 MAX_RETRY_SECONDS = 30.0
@@ -100,6 +101,11 @@ class FairSemaphore:
     def _permits_of(self, key: str) -> int:
         caller = self._callers.get(key)
         return caller.in_use if caller else 0
+
+    def queue(self) -> Queue:
+        """How many permits are in use, and how many requests wait for one."""
+        waiting = sum(len(caller.waiting) for caller in self._waiting.values())
+        return Queue(self._kind, self._permits, self._permits - self._free, waiting)
 
     def release(self, caller: CallerQueue, service_seconds: float | None) -> None:
         """Release a permit; `service_seconds` is how long it was held, None to not average it."""

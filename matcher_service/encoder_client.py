@@ -24,9 +24,11 @@ from matcher_service.domain.errors import (
     Overloaded,
 )
 from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoding
+from matcher_service.domain.status import EncoderStatus, Queue
 
 ENCODE = "facerec.encoder.v1.EncoderService/Encode"
 RETRY_SECONDS = 1.0
+STATUS_SECONDS = 2.0  # an encoder that is well answers in a millisecond
 log = structlog.get_logger(__name__)
 IMAGE_REASONS = (Reason.IMAGE_INVALID, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_UNSUPPORTED)
 ACCESS_DENIED_REASONS = (Reason.KEY_MISSING, Reason.KEY_UNKNOWN, Reason.NOT_PERMITTED, Reason.RATE_LIMITED)
@@ -97,6 +99,22 @@ class EncoderClient:
             return await self._encode(
                 image, max_faces=max_faces, field=field, min_face_pixels=min_face_pixels
             )
+
+    def queue(self) -> Queue:
+        """The limit of images that are sent at once."""
+        return self._images.queue()
+
+    async def status(self) -> EncoderStatus:
+        """Ask the encoder what it is: within STATUS_SECONDS, and half of the current call's deadline."""
+        timeout_seconds = max(0.01, call.remaining_seconds(2 * STATUS_SECONDS) / 2)
+        try:
+            self._reload_certificates()
+            model = await self._files.value.with_options(
+                timeout_seconds=timeout_seconds, request_id=call.request_id()
+            ).get_model()
+        except FacerecError as error:
+            return EncoderStatus(False, problem=_matcher_error(error, "").message)
+        return EncoderStatus(True, "", model.server_version, model.space, model.execution_provider)
 
     async def _encode(
         self, image: bytes, *, max_faces: int, field: str, min_face_pixels: int

@@ -30,6 +30,7 @@ from matcher_service.persons.repository import PersonRepository
 from matcher_service.postgres.database import Database
 from matcher_service.readiness import Readiness
 from matcher_service.settings import MatcherSettings
+from matcher_service.status import StatusReader
 from matcher_service.transfer.exporter import Exporter
 from matcher_service.transfer.importer import Importer
 
@@ -81,6 +82,10 @@ class MatcherService:
             max_staleness_seconds=settings.max_staleness_seconds,
         )
         self._operations = Operations(self._database, wait_seconds=settings.pool_wait_seconds)
+        self._readiness = Readiness(
+            self._database, self._announce, interval_seconds=settings.schema_check_seconds
+        )
+        self.checked = self._readiness.checked
         collections = CollectionServicer(
             CollectionRepository(self._database),
             Calibrator(self._database),
@@ -89,6 +94,7 @@ class MatcherService:
             AuditReader(self._database),
             operations=self._operations,
             consistency_reviewer=ConsistencyReviewer(self._database),
+            status=StatusReader(self._readiness, self._database, self._encoder, self._operations),
             max_staleness_seconds=settings.max_staleness_seconds,
         )
         self.server = Server(
@@ -110,10 +116,6 @@ class MatcherService:
                 ),
             ],
         )
-        self._readiness = Readiness(
-            self._database, self._announce, interval_seconds=settings.schema_check_seconds
-        )
-        self.checked = self._readiness.checked
 
     async def start(self) -> None:
         """Listen, and start checking the database. Raises StartError."""

@@ -5,6 +5,7 @@ from facerec.serving.auth.permissions import ANY_ROLE, Role
 ROLES = {
     **dict.fromkeys(("Encode", "EncodeStream", "DetectFaces", "GetModel"), Role.ENCODE),
     "GetCaller": ANY_ROLE,
+    "GetStatus": Role.ADMIN,
 }
 
 LARGE = frozenset({"Encode", "EncodeStream", "DetectFaces"})

@@ -1,6 +1,7 @@
 """Implements the contract's EncoderService: converts messages and calls the encoder."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -27,6 +28,7 @@ from facerec.serving.auth.caller_message import caller_message
 from facerec.serving.middleware import call, status
 from facerec.serving.middleware.chain import Context
 from facerec.serving.middleware.reading.message import StreamMessage
+from facerec.serving.observability.metrics import CALLS
 
 SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["EncoderService"].full_name
 
@@ -44,6 +46,7 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
         self._settings = settings
         self._encoder: Encoder | None = None
         self._unavailable = "the models are still loading"
+        self._started = time.monotonic()
 
     def serve(self, encoder: Encoder) -> None:
         """Use this encoder from now on."""
@@ -84,6 +87,22 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
 
     async def GetCaller(self, request: pb.GetCallerRequest, context: Context) -> pb.GetCallerResponse:  # noqa: D102
         return pb.GetCallerResponse(caller=caller_message())
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.GetStatusResponse:  # noqa: D102
+        answer = pb.GetStatusResponse(
+            server_version=model.server_version(),
+            serving=self._encoder is not None,
+            problem="" if self._encoder else self._unavailable,
+            calls_in_flight=CALLS.in_flight(pb.DESCRIPTOR.package),
+            max_images=self._settings.max_images,
+        )
+        if self._encoder is not None:
+            load = self._encoder.load()
+            answer.images_in_flight = load.images_in_flight
+            answer.waiting_faces = load.waiting_faces
+            answer.waiting_detections = load.waiting_detections
+        answer.uptime.FromNanoseconds(round(1e9 * (time.monotonic() - self._started)))
+        return answer
 
     async def _encode(self, request: pb.EncodeRequest) -> pb.EncodeResponse:
         encoder = self.encoder

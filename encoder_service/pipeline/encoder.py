@@ -1,6 +1,7 @@
 """The pipeline of an image: admit, plan, scan on a thread for short or long work, embed in a batch."""
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,6 +35,15 @@ _SECONDS_SMOOTHING: Final = 0.1
 
 _CLOSE_SECONDS: Final = 0.5
 """At a shutdown, how long each thread pool and each batcher may take to finish its work."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """The images that were admitted and are not answered, and what waits for the networks."""
+
+    images_in_flight: int
+    waiting_faces: int
+    waiting_detections: int
 
 
 class Encoder:
@@ -72,6 +82,14 @@ class Encoder:
     def alignments(self) -> tuple[Alignment, ...]:
         """The alignments offered, the default first."""
         return self._scanner.alignments
+
+    def load(self) -> Load:
+        """What is in flight and waits now."""
+        return Load(
+            self._shares.in_flight,
+            self._embedding_batcher.waiting,
+            sum(batcher.waiting for batcher in self._detection_batchers),
+        )
 
     def warm_up(self) -> None:
         """Start every thread and load its detector, so that no first image waits for it."""

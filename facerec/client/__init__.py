@@ -61,6 +61,16 @@ from facerec.client.results.persons import Erasure, Merge, Move, Person, StoredF
 from facerec.client.results.rates import Rate
 from facerec.client.results.reviews import DuplicatePair, InconsistentFace, Proportion, Recall
 from facerec.client.results.search_rates import SearchRates
+from facerec.client.results.statuses import (
+    DatabaseStatus,
+    EncoderStatus,
+    MaintenanceStatus,
+    MaintenanceStep,
+    MatcherStatus,
+    Queue,
+    StandbyStatus,
+    UsedEncoder,
+)
 from facerec.client.results.transfer import FaceBatch, ImportReport, RefusedRow
 from facerec.client.security import Security
 from facerec.quality import Quality
@@ -82,6 +92,7 @@ __all__ = [
     "CollectionErasure",
     "CollectionSettings",
     "Comparison",
+    "DatabaseStatus",
     "DetectedFace",
     "DetectedImage",
     "Duplicate",
@@ -89,6 +100,7 @@ __all__ = [
     "EncodedFace",
     "EncodedImage",
     "EncoderClient",
+    "EncoderStatus",
     "Encoding",
     "EnrolledFace",
     "Enrollment",
@@ -104,7 +116,10 @@ __all__ = [
     "InconsistentFace",
     "LikelyDuplicate",
     "Limits",
+    "MaintenanceStatus",
+    "MaintenanceStep",
     "MatcherClient",
+    "MatcherStatus",
     "Merge",
     "Model",
     "Move",
@@ -115,14 +130,17 @@ __all__ = [
     "Probe",
     "Proportion",
     "Quality",
+    "Queue",
     "Rate",
     "Recall",
     "RefusedRow",
     "SearchIndex",
     "SearchRates",
     "Security",
+    "StandbyStatus",
     "StoredFace",
     "StoredPerson",
+    "UsedEncoder",
     "Verification",
     "channel_options",
     "target",

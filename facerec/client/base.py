@@ -10,7 +10,14 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from facerec.client.channel import MAX_MESSAGE_BYTES, channel_options, check_address, target
+from facerec.client.channel import (
+    ANY_HEALTH,
+    MAX_MESSAGE_BYTES,
+    UNREADY_TOO,
+    channel_options,
+    check_address,
+    target,
+)
 from facerec.client.failures import option_invalid
 from facerec.client.loop_channel import LoopChannel
 from facerec.client.security import PLAIN, Security
@@ -109,8 +116,11 @@ class BaseClient:
                 f"the {type(self).__name__} of {self.address} is closed: make a new one to call it again"
             )
 
-    def _open_stub(self) -> Any:
-        """The stub of an open channel. Raises RuntimeError where the client is closed."""
+    def _open_stub(self, *, any_health: bool = False) -> Any:
+        """The stub of an open channel, which also leads to replicas that are not SERVING with `any_health`.
+
+        Raises RuntimeError where the client is closed.
+        """
         raise NotImplementedError
 
     def _send(self, method: str, request: Message, *, deadline: bool = True) -> Any:
@@ -123,7 +133,8 @@ class BaseClient:
                 reason=Reason.IMAGE_TOO_LARGE,
             )
         timeout = self.timeout_seconds if deadline else None
-        return getattr(self._open_stub(), method)(request, timeout=timeout, metadata=self._metadata)
+        stub = self._open_stub(any_health=method in UNREADY_TOO)
+        return getattr(stub, method)(request, timeout=timeout, metadata=self._metadata)
 
 
 class Client(BaseClient):
@@ -131,16 +142,19 @@ class Client(BaseClient):
 
     def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
         super().__init__(address, timeout_seconds=timeout_seconds, security=security)
-        self._channel = (
-            grpc.secure_channel(target(address), security.credentials(), self._options)
-            if security.is_tls
-            else grpc.insecure_channel(target(address), self._options)
-        )
-        self._opened_stub = self.stub(self._channel)
+        credentials = security.credentials() if security.is_tls else None
+        # A channel connects when it is first used, so the second costs nothing to those who do not need it.
+        self._channels = [
+            grpc.secure_channel(target(address), credentials, options)
+            if credentials
+            else grpc.insecure_channel(target(address), options)
+            for options in (self._options, [*self._options, ANY_HEALTH])
+        ]
+        self._ready_stub, self._any_stub = map(self.stub, self._channels)
 
-    def _open_stub(self) -> Any:
+    def _open_stub(self, *, any_health: bool = False) -> Any:
         self._check_open()
-        return self._opened_stub
+        return self._any_stub if any_health else self._ready_stub
 
     def close(self) -> None:
         """Close the client's connections; calls in flight are cancelled.
@@ -148,7 +162,8 @@ class Client(BaseClient):
         Closing twice does nothing more. Any other use of a closed client raises RuntimeError.
         """
         self._closed.set()
-        self._channel.close()
+        for channel in self._channels:
+            channel.close()
 
     def __enter__(self) -> Self:
         self._check_open()
@@ -168,10 +183,11 @@ class AsyncClient(BaseClient):
         super().__init__(address, timeout_seconds=timeout_seconds, security=security)
         credentials = security.credentials() if security.is_tls else None
         self._channel = LoopChannel(address, credentials, self._options)
+        self._any_channel = LoopChannel(address, credentials, [*self._options, ANY_HEALTH])
 
-    def _open_stub(self) -> Any:
+    def _open_stub(self, *, any_health: bool = False) -> Any:
         self._check_open()
-        return self._channel.stub(self.stub)
+        return (self._any_channel if any_health else self._channel).stub(self.stub)
 
     async def close(self) -> None:
         """Close the client's connections; calls in flight are cancelled.
@@ -180,6 +196,7 @@ class AsyncClient(BaseClient):
         """
         self._closed.set()
         await self._channel.close()
+        await self._any_channel.close()
 
     async def __aenter__(self) -> Self:
         self._check_open()

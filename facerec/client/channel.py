@@ -17,7 +17,7 @@ COLLECTION_SERVICE = "facerec.matcher.v1.CollectionService"
 
 # The RPCs that the contract calls safe to retry.
 RETRIED: Mapping[str, Sequence[str]] = {
-    ENCODER_SERVICE: ("Encode", "DetectFaces", "GetModel", "GetCaller"),
+    ENCODER_SERVICE: ("Encode", "DetectFaces", "GetModel", "GetCaller", "GetStatus"),
     MATCHER_SERVICE: (
         "Enroll",
         "Verify",
@@ -52,8 +52,14 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "DismissDuplicate",
         "ListAuditEvents",
         "GetCaller",
+        "GetStatus",
     ),
 }
+
+UNREADY_TOO = frozenset({"GetCaller", "GetStatus"})
+"""The RPCs that a replica answers also while it is not SERVING: clients send them whatever its health is."""
+ANY_HEALTH = ("grpc.inhibit_health_checking", 1)
+"""The option of a channel for these."""
 
 MAX_MESSAGE_BYTES = 48 * 1024 * 1024
 KEEPALIVE_SECONDS = 30

@@ -46,6 +46,7 @@ class CollectionClient(Client):
     dismiss_duplicate = unary(reviews.dismiss_duplicate)
     list_audit_events = paged(reviews.list_audit_events)
     get_caller = unary(status.get_caller)
+    get_status = unary(status.get_status)
 
 
 class AsyncCollectionClient(AsyncClient):
@@ -89,3 +90,4 @@ class AsyncCollectionClient(AsyncClient):
     dismiss_duplicate = async_unary(reviews.dismiss_duplicate)
     list_audit_events = async_paged(reviews.list_audit_events)
     get_caller = async_unary(status.get_caller)
+    get_status = async_unary(status.get_status)

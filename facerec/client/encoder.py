@@ -84,6 +84,7 @@ class EncoderClient(Client):
     detect_faces = unary(encoding.detect_faces)
     get_model = unary(encoding.get_model)
     get_caller = unary(encoding.get_caller)
+    get_status = unary(encoding.get_status)
 
 
 class AsyncEncoderClient(AsyncClient):
@@ -133,6 +134,7 @@ class AsyncEncoderClient(AsyncClient):
     detect_faces = async_unary(encoding.detect_faces)
     get_model = async_unary(encoding.get_model)
     get_caller = async_unary(encoding.get_caller)
+    get_status = async_unary(encoding.get_status)
 
 
 def _item(item_id: str, image: bytes, options: v1.EncodeOptions) -> v1.EncodeStreamRequest:

@@ -23,6 +23,7 @@ from matcher_service.duplicates.inconsistent import ConsistencyReviewer
 from matcher_service.duplicates.review import MAX_DISTANCE, Reviewer
 from matcher_service.identification.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
 from matcher_service.operations.operations import Operations
+from matcher_service.status import StatusReader
 
 
 class CollectionServicer(StatusServicer):
@@ -38,8 +39,10 @@ class CollectionServicer(StatusServicer):
         *,
         operations: Operations,
         consistency_reviewer: ConsistencyReviewer,
+        status: StatusReader,
         max_staleness_seconds: float,
     ) -> None:
+        super().__init__(status)
         self._collections = repository
         self._calibrator = calibrator
         self._meter = meter

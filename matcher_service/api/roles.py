@@ -44,6 +44,7 @@ COLLECTION_ROLES = {
     "DismissDuplicate": Role.MANAGE,
     "ListAuditEvents": Role.ADMIN,
     "GetCaller": ANY_ROLE,
+    "GetStatus": Role.ADMIN,  # it tells of all collections' work, and of searches that were exact
 }
 
 MATCHER_LARGE: Final = frozenset({"Enroll", "Verify", "Identify", "Compare", "ImportFaces"})

@@ -10,6 +10,7 @@ from facerec.errors import FacerecError, Reason
 from facerec.serving.middleware import call
 from matcher_service.admission import FairSemaphore, three_quarters_of
 from matcher_service.domain.errors import MatcherError, RequestIdReused, StoreUnavailable
+from matcher_service.domain.status import Queue
 from matcher_service.operations.run import RENEWAL_SECONDS, Operation, Run, RunLost, Work
 from matcher_service.postgres.database import Database
 
@@ -62,6 +63,10 @@ class Operations:
             if run is None or not await _ended(run):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LAST_POLL_SECONDS)
+
+    def queue(self) -> Queue:
+        """The limit of operations that run at once."""
+        return self._permits.queue()
 
     async def stop(self) -> None:
         """Cancel the runs that no call waits for any more. Another replica begins again when it is asked."""

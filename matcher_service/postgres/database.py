@@ -10,6 +10,7 @@ import asyncpg
 from facerec.serving.server.errors import StartError
 from matcher_service.admission import FairSemaphore
 from matcher_service.domain.errors import StoreUnavailable
+from matcher_service.domain.status import Queue, StandbyStatus
 from matcher_service.postgres import migrations
 from matcher_service.postgres.connections.acquiring import acquire
 from matcher_service.postgres.connections.check_connection import (
@@ -55,6 +56,7 @@ class Database:
         self._options = options
         self._pools = Pools(options)
         self._refusal = "the database has not been reached yet"
+        self.schema_version = 0  # when it was last read
         self._renewals = 0
         self._checking = CheckConnection(lambda: self._pools.connect(CHECK_SECONDS))
         self._reads = ReadRouter(options, lambda: self._pools.connect(CHECK_SECONDS))
@@ -76,7 +78,9 @@ class Database:
                     self._renewals = self._pools.renewals
                     self._checking.close()
                     self._reads.renew()
-                self._refusal = migrations.incompatibility(*await self._checking.run(read_schema_version))
+                version, serves_from = await self._checking.run(read_schema_version)
+                self.schema_version = version
+                self._refusal = migrations.incompatibility(version, serves_from)
             except NO_SCHEMA_ERRORS:
                 self._refusal = migrations.incompatibility(0, 0)
             except StartError as error:
@@ -87,6 +91,19 @@ class Database:
                     "not done"
                 )
         return self._refusal
+
+    @property
+    def refusal(self) -> str:
+        """Why calls are refused since the last check, in words that callers may read; "" if they are not."""
+        return self._refusal
+
+    def queues(self) -> list[Queue]:
+        """The limit in front of each kind of connections."""
+        return self._permits.queues()
+
+    def standbys(self) -> list[StandbyStatus]:
+        """Each standby, as it was last checked."""
+        return self._reads.statuses()
 
     async def can_read_without_primary(self) -> bool:
         """Whether, after `check` found no database, a standby answers reads with enough `max_staleness`, and

@@ -3,6 +3,7 @@
 import dataclasses
 
 from matcher_service.admission import FairSemaphore, three_quarters_of
+from matcher_service.domain.status import Queue
 from matcher_service.postgres.connections.pools import DatabaseOptions
 
 BULK_WAIT_SECONDS = 30.0  # for a chunk of an import, which takes about a tenth of one
@@ -18,6 +19,10 @@ class Permits:
     reviews: FairSemaphore
     transfers: FairSemaphore
     exports: FairSemaphore
+
+    def queues(self) -> list[Queue]:
+        """The state of each."""
+        return [getattr(self, field.name).queue() for field in dataclasses.fields(self)]
 
     @classmethod
     def of(cls, options: DatabaseOptions) -> "Permits":

@@ -42,13 +42,15 @@ SELECT (SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FRO
 
 -- name: maintenance_left
 -- The number of indexes in use (index_effort: how many lists a query reads), the lowest recall of one, the number below
--- their collection's target, and the time of the oldest erasure that is not vacuumed (seconds since 1970). A scan of one
--- row per collection; erasure_unvacuumed.
+-- their collection's target, the time of the oldest erasure that is not vacuumed (seconds since 1970), and how many are
+-- not vacuumed and not scrubbed, 1000 at most. A scan of one row per collection; erasure_unvacuumed, erasure_pending.
 SELECT count(c.index_effort) AS indexes,
        min(least(c.index_recall, c.index_far_recall)) AS min_recall,
        count(*) FILTER (WHERE least(c.index_recall, c.index_far_recall) < c.target_recall) AS below_target,
        (SELECT extract(epoch FROM min(e.delete_time))::float8 FROM facerec.erasure e WHERE e.vacuum_time IS NULL)
-           AS pending_since
+           AS pending_since,
+       (SELECT count(*) FROM (SELECT FROM facerec.erasure e WHERE e.vacuum_time IS NULL LIMIT 1000) AS few) AS unvacuumed,
+       (SELECT count(*) FROM (SELECT FROM facerec.erasure e WHERE e.scrub_time IS NULL LIMIT 1000) AS few) AS unscrubbed
 FROM facerec.collection c;
 
 -- name: maintenance_steps

@@ -145,20 +145,27 @@ def photo() -> bytes:
     return out.getvalue()
 
 
-async def remember(gateway: str, process: psutil.Process, requests: int) -> None:
-    """Print the gateway's memory while photos of 12 megapixels pass through it."""
+async def remember(gateway: str, process: psutil.Process, minutes: float, steps: int = 10) -> None:
+    """Print the gateway's memory, in so many steps, while photos pass through it, 4 in flight."""
     data = photo()
     boundary = "7f3a"
     part = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
     body = part.encode() + data + f"\r\n--{boundary}--\r\n".encode()
-    before = process.memory_info().rss
+    print(f"memory before: {process.memory_info().rss / 1e6:.0f} MB", flush=True)
+    sent = 0
     async with Http(gateway) as http:
-        for number in range(1, requests + 1):
+
+        async def send() -> None:
             await http.post("/v1/detect", f"multipart/form-data; boundary={boundary}", body)
-            now = process.memory_info().rss
-            if number in (1, 10, requests // 2, requests):
-                print(f"after {number:4} photos of {len(data):,} bytes: {now / 1e6:.0f} MB", flush=True)
-    print(f"before {before / 1e6:.0f} MB, peak {_peak_kilobytes(process) / 1e3:.0f} MB", flush=True)
+
+        for step in range(1, steps + 1):
+            sent += len(await measure(send, minutes * 60 / steps, 4))
+            now, peak = process.memory_info().rss / 1e6, _peak_kilobytes(process) / 1e3
+            print(
+                f"after {step * minutes / steps:4.1f} minutes and {sent:5} photos of {len(data):,} bytes: "
+                f"{now:.0f} MB, peak {peak:.0f} MB",
+                flush=True,
+            )
 
 
 def _peak_kilobytes(process: psutil.Process) -> int:
@@ -186,11 +193,11 @@ def main(argv: list[str]) -> None:
     """Measure, and print what was measured."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=1, help="of each measurement")
-    parser.add_argument("--photos", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=10, help="for which large photos are sent")
     options = parser.parse_args(argv)
     with stack() as (matcher, gateway, process):
         asyncio.run(compare(matcher, gateway, process, options.seconds))
-        asyncio.run(remember(gateway, process, options.photos))
+        asyncio.run(remember(gateway, process, options.minutes))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ async def test_every_way_to_call_is_measured(
             matcher.enroll(bench.PERSON, Encoding(np.full(128, 0.1, np.float32), DEFAULT_SPACE))
         process = psutil.Process(gateway.process.pid)
         await bench.compare(matcher_address, gateway.address, process, 0.02)
-        await bench.remember(gateway.address, process, 2)
+        await bench.remember(gateway.address, process, 0.001, steps=1)
         with MatcherClient(matcher_address) as matcher:
             matcher.delete_person(bench.PERSON)
     finally:

@@ -23,7 +23,6 @@ COLLECTIONS = "/facerec.matcher.v1.CollectionService"
 CHOOSE = "sessionStorage.getItem('collection') ?? sessionStorage.setItem('collection', '{}')"
 
 
-
 class Restarted:
     """A gateway before a matcher that can be stopped and started again at its address."""
 
@@ -73,7 +72,9 @@ def locked_address(
     """HOST:PORT of a gateway whose matcher requires keys: fr_admin, fr_door, who may verify, and fr_clerk."""
     keys = tmp_path_factory.mktemp("keys") / "keys.toml"
     clerk = entry("clerk", "fr_clerk", ["manage", "identify"], "scores = true")
-    keys.write_text(f"{entry('admin', 'fr_admin', ['admin'])}\n{entry('door', 'fr_door', ['verify'])}\n{clerk}")
+    keys.write_text(
+        f"{entry('admin', 'fr_admin', ['admin'])}\n{entry('door', 'fr_door', ['verify'])}\n{clerk}"
+    )
     database = make_database(template_database)
     matcher = MatcherProcess(database, "--encoder-address", encoder_address, "--keys-file", str(keys))
     gateway = GatewayProcess(encoder_address, matcher.address)
@@ -149,6 +150,7 @@ def open_console(browser: Any, collection: str, console_address: str) -> Iterato
 @pytest.fixture
 def enroll(console_address: str, collection: str, sample_photos: Path) -> Callable[..., None]:
     """Enrolls sample photos under a person's id, with other fields of the form."""
+
     def run(person_id: str, *names: str, **fields: str) -> None:
         photos = [("image", (sample_photos / name).read_bytes()) for name in names]
         texts = {"person_id": person_id, "collection_id": collection, **fields}

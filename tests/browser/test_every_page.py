@@ -1,5 +1,6 @@
 """Every page, in both widths and schemes: without an error, and usable with assistive technology."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,22 @@ def enrolled(enroll: Callable[..., None]) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize(("width", "scheme"), [("wide", "light"), ("narrow", "dark")])
+@pytest.mark.parametrize("look", [("wide", "light"), ("narrow", "dark")], ids="-".join)
 def test_a_page_has_no_finding_of_axe(
-    path: str, width: str, scheme: str, enrolled: None, open_console: OpenConsole, tmp_path: Path
+    path: str, look: tuple[str, str], enrolled: None, open_console: OpenConsole, sample_photos: Path
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
+    width, scheme = look
     console = open_console(path, width=width, scheme=scheme)
     console.page.get_by_role("heading", level=1).wait_for()
+    if path == "try":
+        console.page.locator("input[type=file]").first.set_input_files(sample_photos / "obama3.jpg")
+        console.has("Good for comparison")
     console.page.wait_for_load_state("networkidle")
     console.page.get_by_text("This page as code").click()
     found: Any = Axe().run(console.page).response["violations"]
     assert [(each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in found] == []
     assert console.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    console.page.screenshot(path=tmp_path / "page.png", full_page=True)
+    if folder := os.environ.get("SCREENSHOTS"):
+        console.page.screenshot(path=Path(folder) / f"{path.replace('/', '-')}-{width}.png", full_page=True)

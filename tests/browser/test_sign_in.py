@@ -14,8 +14,9 @@ def sign_in(console: Console, key: str) -> None:
 
 def pages(page: Any) -> list[str]:
     """The pages that the navigation shows."""
-    page.get_by_role("navigation", name="Pages").get_by_role("link").first.wait_for()
-    return page.get_by_role("navigation", name="Pages").get_by_role("link").all_inner_texts()
+    links = page.get_by_role("navigation", name="Pages").get_by_role("link")
+    links.first.wait_for()
+    return list(links.all_inner_texts())
 
 
 def test_a_wrong_key_is_refused_in_words(open_console: OpenConsole, locked_address: str) -> None:

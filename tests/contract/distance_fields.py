@@ -123,6 +123,13 @@ ExportFacesResponse: space chunk
 FaceChunk: encodings person_ids display_names external_refs expire_times fingerprints attributes
 Attributes: labels metadata suspended
 ListAuditEventsResponse: events next_page_token
+GetStatusResponse: server_version uptime serving calls_in_flight database encoder queues standbys maintenance
+DatabaseStatus: ready problem check_time schema_version release_schema_version
+EncoderStatus: reachable problem server_version space execution_provider
+Queue: kind limit in_use waiting
+StandbyStatus: number state streaming lag_bytes staleness_seconds reads_in_flight
+MaintenanceStatus: read_time steps unvacuumed_erasures oldest_erasure_time unscrubbed_erasures
+MaintenanceStep: step success_time failures collections_waiting
 AuditEvent: outcome
 ExportedFace: encoding
 Encoding: values space fingerprint

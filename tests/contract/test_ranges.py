@@ -53,6 +53,7 @@ def encoder_requests() -> dict[str, message.Message]:
         ),
         "GetModel": encoder_pb.GetModelRequest(),
         "GetCaller": encoder_pb.GetCallerRequest(),
+        "GetStatus": encoder_pb.GetStatusRequest(),
     }
 
 
@@ -107,6 +108,7 @@ def collection_requests() -> dict[str, message.Message]:
         ),
         "ListAuditEvents": pb.ListAuditEventsRequest(collection_id=name),
         "GetCaller": pb.GetCallerRequest(),
+        "GetStatus": pb.GetStatusRequest(),
     }
 
 

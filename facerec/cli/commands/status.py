@@ -1,10 +1,12 @@
 """`facerec status`."""
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from facerec.cli.commands import status_lines
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import (
@@ -21,7 +23,7 @@ from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
-    from facerec.client import Model
+    from facerec.client import EncoderStatus, MatcherStatus, Model
 
 NOT_READY = 1
 TIMEOUT_SECONDS = 10
@@ -31,18 +33,25 @@ HIDDEN = "ready; the key may not see more"
 
 @dataclasses.dataclass(frozen=True)
 class EncoderState:
-    """The state of an encoder, seen by a caller; `problem` is empty if it can be used."""
+    """The state of an encoder, seen by a caller; `problem` is empty if it can be used.
+
+    `replica` is what the encoder says of itself, to a key of the role admin.
+    """
 
     address: str
     reachable: bool
     release: str = ""
     space: str = ""
     problem: str = ""
+    replica: "EncoderStatus | None" = None
 
 
 @dataclasses.dataclass(frozen=True)
 class MatcherState:
-    """The state of a matcher and a collection, seen by a caller; None if unknown."""
+    """The state of a matcher and a collection, seen by a caller; None if unknown.
+
+    `replica` is what the matcher says of itself, to a key of the role admin.
+    """
 
     address: str
     reachable: bool
@@ -50,6 +59,7 @@ class MatcherState:
     space: str = ""
     estimated_faces: int | None = None
     problem: str = ""
+    replica: "MatcherStatus | None" = None
 
 
 def status(
@@ -58,9 +68,14 @@ def status(
     matcher_address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Show the state of both services. Exit code 1 if one can't be used."""
+    """Show the state of both services. Exit code 1 if one can't be used.
+
+    With a key of the role admin it also shows what they use and what waits.
+    """
     model, encoder_state = _encoder(encoder_address)
+    encoder_state = dataclasses.replace(encoder_state, replica=_replica(encoder_client, encoder_state))
     matcher_state = _matcher(matcher_address, collection, model)
+    matcher_state = dataclasses.replace(matcher_state, replica=_replica(collection_client, matcher_state))
     if json:
         output.as_json({"encoder": encoder_state, "matcher": matcher_state})
     else:
@@ -95,6 +110,15 @@ def _matcher(address: str, collection: str, model: "Model | None") -> MatcherSta
     return MatcherState(address, True, True, found.space, found.estimated_faces, problem)
 
 
+def _replica(client_of: Any, state: EncoderState | MatcherState) -> Any:
+    """What a service says of itself; None if it does not to this key, or is of a release that cannot."""
+    try:
+        with client_of(state.address) as client:
+            return client.with_options(timeout_seconds=TIMEOUT_SECONDS).get_status()
+    except Problem:
+        return None
+
+
 def _lacks_role(error: Problem) -> bool:
     """Whether a service answered that the key has not the role for more; it may have those that it needs.
 
@@ -111,6 +135,19 @@ def _show(encoder_state: EncoderState, matcher_state: MatcherState, collection: 
         )
     else:
         output.line(_problem("encoder", encoder_state))
+    if encoder_state.replica:
+        _show_lines(status_lines.encoder_lines(encoder_state.replica))
+    _show_matcher(matcher_state, collection)
+    if matcher_state.replica:
+        _show_lines(status_lines.matcher_lines(matcher_state.replica))
+
+
+def _show_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        output.line(f"  {line}")
+
+
+def _show_matcher(matcher_state: MatcherState, collection: str) -> None:
     if matcher_state.estimated_faces is None:
         output.line(_problem("matcher", matcher_state))
         return

@@ -7,6 +7,7 @@ from facerec.client.probes import image_bytes
 from facerec.client.results.callers import Caller
 from facerec.client.results.faces import BoundingBox, DetectedImage, EncodedImage
 from facerec.client.results.models import Model
+from facerec.client.results.statuses import EncoderStatus
 from facerec.client.rpc import Call
 from facerec.encoder import v1
 
@@ -150,6 +151,25 @@ def get_caller() -> Call[Caller]:
         True
     """
     return Call("GetCaller", v1.GetCallerRequest(), Caller.from_message)
+
+
+def get_status() -> Call[EncoderStatus]:
+    """Read the state of the replica that answers: whether it serves, and what is in flight and waits.
+
+    It needs a key of the role `admin`. A replica answers also while it is not SERVING.
+
+    Returns:
+        The state now.
+
+    Raises:
+        FacerecError: Only what any call may raise.
+
+    Example:
+        >>> status = encoder.get_status()
+        >>> status.serving, status.problem, status.images_in_flight
+        (True, '', 0)
+    """
+    return Call("GetStatus", v1.GetStatusRequest(), EncoderStatus.from_message)
 
 
 def options_message(options: Options) -> v1.EncodeOptions:

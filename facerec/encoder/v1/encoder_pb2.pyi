@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from facerec.v1 import caller_pb2 as _caller_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -1015,3 +1016,88 @@ class GetCallerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCallerResponse: _TypeAlias = GetCallerResponse  # noqa: Y015
+
+@_typing.final
+class GetStatusRequest(_message.Message):
+    """GetStatusRequest is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetStatusResponse(_message.Message):
+    """GetStatusResponse is the state of the replica that answers. GetModel says
+    what it computes, and on which device.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_VERSION_FIELD_NUMBER: _builtins.int
+    UPTIME_FIELD_NUMBER: _builtins.int
+    SERVING_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    CALLS_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    IMAGES_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    MAX_IMAGES_FIELD_NUMBER: _builtins.int
+    WAITING_FACES_FIELD_NUMBER: _builtins.int
+    WAITING_DETECTIONS_FIELD_NUMBER: _builtins.int
+    server_version: _builtins.str
+    """server_version is the release of the replica."""
+    serving: _builtins.bool
+    """serving says that the models are loaded and passed their self-test."""
+    problem: _builtins.str
+    """problem says why images cannot be encoded. Empty where they can."""
+    calls_in_flight: _builtins.int
+    """calls_in_flight is how many calls of this service the replica has begun and
+    not ended, this one included. Unit: calls.
+    """
+    images_in_flight: _builtins.int
+    """images_in_flight is how many images were admitted and are not answered.
+    Unit: images.
+    """
+    max_images: _builtins.int
+    """max_images is how many images may be in flight; others are answered
+    OVERLOADED. Unit: images.
+    """
+    waiting_faces: _builtins.int
+    """waiting_faces is how many faces wait for the network that encodes them.
+    Unit: faces.
+    """
+    waiting_detections: _builtins.int
+    """waiting_detections is how many pictures wait for the network of
+    DETECTOR_CNN. Unit: pictures.
+    """
+    @_builtins.property
+    def uptime(self) -> _duration_pb2.Duration:
+        """uptime is how long the replica has been running."""
+
+    def __init__(
+        self,
+        *,
+        server_version: _builtins.str = ...,
+        uptime: _duration_pb2.Duration | None = ...,
+        serving: _builtins.bool = ...,
+        problem: _builtins.str = ...,
+        calls_in_flight: _builtins.int = ...,
+        images_in_flight: _builtins.int = ...,
+        max_images: _builtins.int = ...,
+        waiting_faces: _builtins.int = ...,
+        waiting_detections: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["uptime", b"uptime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_in_flight", b"calls_in_flight", "images_in_flight", b"images_in_flight", "max_images", b"max_images", "problem", b"problem", "server_version", b"server_version", "serving", b"serving", "uptime", b"uptime", "waiting_detections", b"waiting_detections", "waiting_faces", b"waiting_faces"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015

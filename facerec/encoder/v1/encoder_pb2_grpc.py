@@ -75,6 +75,11 @@ class EncoderServiceStub:
                 request_serializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerRequest.SerializeToString,
                 response_deserializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerResponse.FromString,
                 _registered_method=True)
+        self.GetStatus = channel.unary_unary(
+                '/facerec.encoder.v1.EncoderService/GetStatus',
+                request_serializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetStatusRequest.SerializeToString,
+                response_deserializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetStatusResponse.FromString,
+                _registered_method=True)
 
 
 class EncoderServiceServicer:
@@ -138,6 +143,15 @@ class EncoderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStatus(self, request, context):
+        """GetStatus describes the replica that answers: whether it serves, and what
+        waits. A replica answers it also while it is not SERVING. For the role
+        admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EncoderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -165,6 +179,11 @@ def add_EncoderServiceServicer_to_server(servicer, server):
                     servicer.GetCaller,
                     request_deserializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerRequest.FromString,
                     response_serializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerResponse.SerializeToString,
+            ),
+            'GetStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatus,
+                    request_deserializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetStatusRequest.FromString,
+                    response_serializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -318,6 +337,33 @@ class EncoderService:
             '/facerec.encoder.v1.EncoderService/GetCaller',
             facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerRequest.SerializeToString,
             facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.encoder.v1.EncoderService/GetStatus',
+            facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetStatusRequest.SerializeToString,
+            facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -69,6 +69,11 @@ class EncoderServiceStub:
     """GetModel describes the server's model, its options and its limits."""
     GetCaller: _grpc.UnaryUnaryMultiCallable[_encoder_pb2.GetCallerRequest, _encoder_pb2.GetCallerResponse]
     """GetCaller says what the call's key or certificate may do, whatever its role."""
+    GetStatus: _grpc.UnaryUnaryMultiCallable[_encoder_pb2.GetStatusRequest, _encoder_pb2.GetStatusResponse]
+    """GetStatus describes the replica that answers: whether it serves, and what
+    waits. A replica answers it also while it is not SERVING. For the role
+    admin.
+    """
 
 @_typing.type_check_only
 class EncoderServiceAsyncStub(EncoderServiceStub):
@@ -111,6 +116,11 @@ class EncoderServiceAsyncStub(EncoderServiceStub):
     """GetModel describes the server's model, its options and its limits."""
     GetCaller: _aio.UnaryUnaryMultiCallable[_encoder_pb2.GetCallerRequest, _encoder_pb2.GetCallerResponse]  # type: ignore[assignment]
     """GetCaller says what the call's key or certificate may do, whatever its role."""
+    GetStatus: _aio.UnaryUnaryMultiCallable[_encoder_pb2.GetStatusRequest, _encoder_pb2.GetStatusResponse]  # type: ignore[assignment]
+    """GetStatus describes the replica that answers: whether it serves, and what
+    waits. A replica answers it also while it is not SERVING. For the role
+    admin.
+    """
 
 class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
     """EncoderService turns images into 128-d face encodings, the vectors of the
@@ -180,5 +190,16 @@ class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_encoder_pb2.GetCallerResponse, _abc.Awaitable[_encoder_pb2.GetCallerResponse]]:
         """GetCaller says what the call's key or certificate may do, whatever its role."""
+
+    @_abc_1.abstractmethod
+    def GetStatus(
+        self,
+        request: _encoder_pb2.GetStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_encoder_pb2.GetStatusResponse, _abc.Awaitable[_encoder_pb2.GetStatusResponse]]:
+        """GetStatus describes the replica that answers: whether it serves, and what
+        waits. A replica answers it also while it is not SERVING. For the role
+        admin.
+        """
 
 def add_EncoderServiceServicer_to_server(servicer: EncoderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

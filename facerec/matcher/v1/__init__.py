@@ -9,4 +9,5 @@ from facerec.matcher.v1.matcher_pb2 import *  # noqa: F403
 from facerec.matcher.v1.matcher_pb2_grpc import *  # noqa: F403
 from facerec.matcher.v1.review_pb2 import *  # noqa: F403
 from facerec.matcher.v1.score_rule_pb2 import *  # noqa: F403
+from facerec.matcher.v1.status_pb2 import *  # noqa: F403
 from facerec.matcher.v1.transfer_pb2 import *  # noqa: F403

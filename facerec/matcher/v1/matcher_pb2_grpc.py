@@ -9,6 +9,7 @@ from facerec.matcher.v1 import caller_pb2 as facerec_dot_matcher_dot_v1_dot_call
 from facerec.matcher.v1 import erasure_pb2 as facerec_dot_matcher_dot_v1_dot_erasure__pb2
 from facerec.matcher.v1 import matcher_pb2 as facerec_dot_matcher_dot_v1_dot_matcher__pb2
 from facerec.matcher.v1 import review_pb2 as facerec_dot_matcher_dot_v1_dot_review__pb2
+from facerec.matcher.v1 import status_pb2 as facerec_dot_matcher_dot_v1_dot_status__pb2
 from facerec.matcher.v1 import transfer_pb2 as facerec_dot_matcher_dot_v1_dot_transfer__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -1253,6 +1254,11 @@ class CollectionServiceStub:
                 request_serializer=facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerResponse.FromString,
                 _registered_method=True)
+        self.GetStatus = channel.unary_unary(
+                '/facerec.matcher.v1.CollectionService/GetStatus',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_status__pb2.GetStatusRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_status__pb2.GetStatusResponse.FromString,
+                _registered_method=True)
 
 
 class CollectionServiceServicer:
@@ -1375,6 +1381,15 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetStatus(self, request, context):
+        """GetStatus describes the replica that answers: whether it and what it uses
+        work, and what waits. A replica answers it also while it is not SERVING. For
+        the role admin. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1442,6 +1457,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.GetCaller,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerResponse.SerializeToString,
+            ),
+            'GetStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatus,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_status__pb2.GetStatusRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_status__pb2.GetStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1797,6 +1817,33 @@ class CollectionService:
             '/facerec.matcher.v1.CollectionService/GetCaller',
             facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerRequest.SerializeToString,
             facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.CollectionService/GetStatus',
+            facerec_dot_matcher_dot_v1_dot_status__pb2.GetStatusRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_status__pb2.GetStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

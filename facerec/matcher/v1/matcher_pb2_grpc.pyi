@@ -10,6 +10,7 @@ from facerec.matcher.v1 import caller_pb2 as _caller_pb2
 from facerec.matcher.v1 import erasure_pb2 as _erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as _matcher_pb2
 from facerec.matcher.v1 import review_pb2 as _review_pb2
+from facerec.matcher.v1 import status_pb2 as _status_pb2
 from facerec.matcher.v1 import transfer_pb2 as _transfer_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -666,6 +667,11 @@ class CollectionServiceStub:
     """GetCaller says what the call's key or certificate may do, whatever its role.
     Safe to retry.
     """
+    GetStatus: _grpc.UnaryUnaryMultiCallable[_status_pb2.GetStatusRequest, _status_pb2.GetStatusResponse]
+    """GetStatus describes the replica that answers: whether it and what it uses
+    work, and what waits. A replica answers it also while it is not SERVING. For
+    the role admin. Safe to retry.
+    """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
@@ -736,6 +742,11 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     GetCaller: _aio.UnaryUnaryMultiCallable[_caller_pb2.GetCallerRequest, _caller_pb2.GetCallerResponse]  # type: ignore[assignment]
     """GetCaller says what the call's key or certificate may do, whatever its role.
     Safe to retry.
+    """
+    GetStatus: _aio.UnaryUnaryMultiCallable[_status_pb2.GetStatusRequest, _status_pb2.GetStatusResponse]  # type: ignore[assignment]
+    """GetStatus describes the replica that answers: whether it and what it uses
+    work, and what waits. A replica answers it also while it is not SERVING. For
+    the role admin. Safe to retry.
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -882,6 +893,17 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_caller_pb2.GetCallerResponse, _abc.Awaitable[_caller_pb2.GetCallerResponse]]:
         """GetCaller says what the call's key or certificate may do, whatever its role.
         Safe to retry.
+        """
+
+    @_abc_1.abstractmethod
+    def GetStatus(
+        self,
+        request: _status_pb2.GetStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_pb2.GetStatusResponse, _abc.Awaitable[_status_pb2.GetStatusResponse]]:
+        """GetStatus describes the replica that answers: whether it and what it uses
+        work, and what waits. A replica answers it also while it is not SERVING. For
+        the role admin. Safe to retry.
         """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

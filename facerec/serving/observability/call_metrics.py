@@ -50,6 +50,12 @@ class CallMetrics(Collector):
         labels = (kind, service, method)
         return self._methods.setdefault(labels, MethodCalls(labels))
 
+    def in_flight(self, package: str) -> int:
+        """The calls of a package's services, such as `facerec.encoder`, that began and have not ended."""
+        methods = [each for each in self._methods.values() if each.labels[1].startswith(f"{package}.")]
+        ended = sum(sum(each.codes.values()) for each in methods)  # first, as it never exceeds the started
+        return sum(each.started for each in methods) - ended
+
     def collect(self) -> Iterator[Metric]:
         """The current counts as Prometheus metrics."""
         started = CounterMetricFamily("grpc_server_started", "Calls started.", labels=_CALL)

@@ -13,6 +13,7 @@ import structlog
 
 from matcher_service import metrics
 from matcher_service.domain.errors import ReadInterrupted
+from matcher_service.domain.status import StandbyStatus
 from matcher_service.postgres.connections.pools import DatabaseOptions
 from matcher_service.postgres.driver_errors import LOST_ERRORS
 from matcher_service.postgres.session import Connection
@@ -106,6 +107,10 @@ class ReadRouter:
         ages = [self._index.history.staleness_seconds(each.replayed) for each in usable]
         connected = any(each.streaming for each in usable)
         return not connected and min(ages, default=math.inf) <= self._options.max_staleness_seconds
+
+    def statuses(self) -> list[StandbyStatus]:
+        """Each standby, as it was last checked."""
+        return [standby.status(self._index.history) for standby in self.standbys]
 
     async def _find(
         self,

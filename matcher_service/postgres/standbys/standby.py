@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import AsyncIterator, Collection, Iterator
 from typing import Final, Literal, TypeAlias
@@ -13,6 +14,7 @@ import structlog
 from matcher_service import metrics
 from matcher_service.admission import FairSemaphore
 from matcher_service.domain.errors import MatcherError, ReadInterrupted
+from matcher_service.domain.status import StandbyStatus
 from matcher_service.postgres.connections.check_connection import CheckConnection
 from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import CONFLICT_ERRORS, LOST_ERRORS
@@ -84,6 +86,18 @@ class Standby:
     def usable(self, *, bounded: bool) -> bool:
         """Whether it may be read from; one that lags may for a read whose staleness is bounded."""
         return self.unfit is None or (bounded and self.unfit is Unfit.LAGGING)
+
+    def status(self, history: PositionHistory) -> StandbyStatus:
+        """Its state as of when it was last asked; `history` has the primary's positions."""
+        newest, staleness_seconds = history.newest, history.staleness_seconds(self.replayed)
+        return StandbyStatus(
+            self.number,
+            unfit=self.unfit or "",
+            streaming=self.streaming,
+            lag_bytes=max(0, newest.lsn - self.replayed) if newest and self.replayed else None,
+            staleness_seconds=staleness_seconds if math.isfinite(staleness_seconds) else None,
+            reads_in_flight=self.in_flight,
+        )
 
     async def check(self, position: Position, history: PositionHistory) -> None:
         """Find out whether it can be read from; it is read from until a read or a check fails."""

@@ -35,7 +35,7 @@ ENTITLED = {
     "ListDuplicates": "manage", "ListInconsistentFaces": "manage", "DismissDuplicate": "manage",
     "ExportFaces": "admin", "CreateCollection": "admin", "DeleteCollection": "admin",
     "ListAuditEvents": "admin",
-    "GetCaller": "any",
+    "GetCaller": "any", "GetStatus": "admin",
 }  # fmt: skip
 _CODES = {
     Reason.KEY_MISSING: grpc.StatusCode.UNAUTHENTICATED,
@@ -167,7 +167,7 @@ async def test_a_key_of_one_tenant_reaches_no_other_and_no_list_of_them(callers:
             reason = await callers.ask(
                 service, method, request_of(service, method, collection_id), bearer("key-tenant")
             )
-            if method.name == "ListCollections":
+            if method.name in ("ListCollections", "GetStatus"):
                 expected = Reason.NOT_PERMITTED  # noqa: PLW2901
             if method.name == "GetCaller":  # it names no collection but the key's own
                 expected = None  # noqa: PLW2901

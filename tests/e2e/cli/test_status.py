@@ -19,16 +19,27 @@ def test_both_services_are_reported_ready_with_release_space_and_faces(
     prepared.collection("states", {"ann": sample_photos / "obama.jpg"})
     ran = terminal.run("status", "--collection", "states", "--json")
     assert ran.code == 0
-    assert ran.json["encoder"] == {
+    encoder = ran.json["encoder"]
+    replica = encoder["replica"]
+    assert (replica["serving"], replica["problem"], replica["images_in_flight"]) == (True, "", 0)
+    assert encoder == {
         "address": terminal.encoder,
         "reachable": True,
         "release": facerec.__version__,
         "space": "dlib-resnet-v1/small/150x0.25",
         "problem": "",
+        "replica": replica,
     }
     assert (ran.json["matcher"]["database_ready"], ran.json["matcher"]["problem"]) == (True, "")
+    replica = ran.json["matcher"]["replica"]
+    assert (replica["database"]["ready"], replica["encoder"]["reachable"]) == (True, True)
     lines = terminal.run("status").out.splitlines()
-    assert [line.split(":")[-1].split(",")[0] for line in lines] == [" ready", " ready"]
+    services = [line for line in lines if line[0] != " "]
+    assert [line.split(":")[-1].split(",")[0] for line in services] == [" ready", " ready"]
+    replica_lines = [line.strip() for line in lines if line[0] == " "]
+    assert f"database: ready, schema {replica['database']['schema_version']}" in replica_lines
+    assert f"encoder: answers, release {facerec.__version__}, dlib-resnet-v1/small/150x0.25" in replica_lines
+    assert any(line.startswith(f"release {facerec.__version__}, up ") for line in replica_lines)
 
 
 def test_each_unusable_service_is_reported_with_its_problem_and_exit_code_1(terminal: Terminal) -> None:
@@ -38,6 +49,7 @@ def test_each_unusable_service_is_reported_with_its_problem_and_exit_code_1(term
     unknown = terminal.run("status", "--collection", "nowhere", "--json")
     assert (unknown.code, unknown.json["matcher"]["database_ready"]) == (1, True)
     assert unknown.json["matcher"]["estimated_faces"] is None
+    assert unknown.json["matcher"]["replica"]["serving"] is True
     neither = Terminal(NOBODY, NOBODY).run("status")
     assert (neither.code, neither.out.count("nothing listens there"), neither.err) == (1, 2, "")
     assert [line.count(NOBODY) for line in neither.out.splitlines()] == [1, 1]
@@ -73,6 +85,7 @@ def test_a_service_that_a_key_may_only_use_is_ready_and_one_without_a_key_says_h
         door = terminal.run("status")
         assert (door.code, door.err) == (0, "")
         assert door.out.endswith(f"matcher {server.address}: ready; the key may not see more\n")
+        assert terminal.run("status", "--json").json["matcher"]["replica"] is None
         shown = terminal.run("status", "--json").json["matcher"]
         assert (shown["reachable"], shown["database_ready"], shown["problem"]) == (True, None, "")
         _check_whoami(terminal)

@@ -17,8 +17,10 @@ from google.protobuf import message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
+import facerec
 import facerec.encoder.v1 as pb
 from encoder_service.embedding.dlib_weights import cache, files, graph, resnet
+from facerec.client import AsyncEncoderClient
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from matcher_service.domain import ids
@@ -265,6 +267,9 @@ async def test_beyond_its_limit_the_server_refuses_at_once_and_goes_on(model_cac
             # Callers that went away leave their places to others.
             gone = [encoder.Encode(slow) for _ in range(2)]
             await working(server, 2)
+            status = await encoder.GetStatus(pb.GetStatusRequest())
+            assert (status.serving, status.calls_in_flight) == (True, 3)
+            assert (status.images_in_flight, status.max_images) == (2, 2)
             for call in gone:
                 call.cancel()
             await working(server, 0)
@@ -280,8 +285,15 @@ async def test_a_started_server_is_not_serving_until_its_models_are_loaded(tmp_p
             assert [await health(channel), await health(channel, "")] == [2, 2]  # NOT_SERVING
             error = await refusal(pb.EncoderServiceStub(channel).GetModel(pb.GetModelRequest()))
             assert error.reason == Reason.MODEL_UNAVAILABLE
-            await asyncio.to_thread(server.event, "serving")
-            assert [await health(channel), await health(channel, "")] == [1, 1]  # SERVING
+            async with AsyncEncoderClient(server.address) as client:  # calls only replicas that are SERVING
+                loading = await client.get_status()
+                assert (loading.serving, loading.problem) == (False, "the models are still loading")
+                assert (await client.get_caller()).keys_required is False
+                await asyncio.to_thread(server.event, "serving")
+                assert [await health(channel), await health(channel, "")] == [1, 1]  # SERVING
+                ready = await client.get_status()
+            assert (ready.serving, ready.problem, ready.server_version) == (True, "", facerec.__version__)
+            assert ready.uptime > loading.uptime
     finally:
         assert server.stop() == 0
 

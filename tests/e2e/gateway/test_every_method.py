@@ -20,8 +20,8 @@ from tests.fixtures.vector_encoder import vector_encoder
 KEYS = ("blind", "admin")
 SERVICES = (MATCHER_SERVICE, COLLECTION_SERVICE)
 OFFERED = {method.name for method in METHODS.values() if method.service in SERVICES}
-# No two answers are equal; of equally near faces the first by its random id is listed.
-SAMPLING = ("Calibrate", "MeasureRecall", "ListAuditEvents", "ListInconsistentFaces")
+# No two answers are equal, nor two uptimes; of equally near faces the first by its random id is listed.
+SAMPLING = ("Calibrate", "MeasureRecall", "ListAuditEvents", "ListInconsistentFaces", "GetStatus")
 
 
 class HttpRecorder(Recorder):

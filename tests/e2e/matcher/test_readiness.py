@@ -17,7 +17,7 @@ import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from facerec.client import AsyncMatcherClient, Encoding
+from facerec.client import AsyncCollectionClient, AsyncMatcherClient, Encoding
 from facerec.errors import FacerecError
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
@@ -26,7 +26,7 @@ from matcher_service.service import COLLECTIONS, MATCHER
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, vectors
 from tests.e2e.matcher.transfers import LOCKED, connections
 from tests.fixtures.clusters import open_migrated
-from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.matcher import NOWHERE, RunningMatcher, StartMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS, until
 from tests.soak.service.proxy import FaultProxy, Mode
 
@@ -89,8 +89,23 @@ async def test_a_matcher_is_unready_while_its_database_is_down(
     await asyncio.to_thread(own_postgres.child.wait, LIMIT_SECONDS)
     await until_shown(matcher, UNREADY)
     assert (await asyncio.to_thread(read, matcher, "/livez"))[0] == 200  # so it is not restarted
+    await check_reported(matcher, own_postgres.url())
     own_postgres.start()
     await until_shown(matcher, READY)
+    async with AsyncCollectionClient(matcher.address) as client:
+        ready = await client.get_status()
+    assert (ready.serving, ready.database.ready, ready.database.problem) == (True, True, "")
+
+
+async def check_reported(matcher: RunningMatcher, url: str) -> None:
+    """The matcher, without database and encoder, tells so, and names no address of them."""
+    async with AsyncCollectionClient(matcher.address) as client:  # it calls unready replicas for this alone
+        reported = await client.get_status()
+    assert (reported.serving, reported.database.ready, reported.encoder.reachable) == (False, False, False)
+    assert reported.database.problem and reported.encoder.problem
+    assert reported.database.schema_version == reported.database.release_schema_version  # as it was last read
+    for address in (url, "postgres@", "/data", NOWHERE, "127.0.0.1"):
+        assert address not in repr(reported)
 
 
 @dataclasses.dataclass(frozen=True)

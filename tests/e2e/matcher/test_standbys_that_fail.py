@@ -8,6 +8,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
+from facerec.matcher import v1
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.audit.changes import Change, append_event
 from matcher_service.diagnostics.doctor import examine
@@ -336,12 +337,17 @@ async def test_one_that_was_promoted_is_not_read_from(
 ) -> None:
     matcher = await reading(start_matcher, own_servers, schema_check_seconds=60)
     assert await is_found_at_once(matcher)
+    [found] = (await matcher.collections.GetStatus(v1.GetStatusRequest())).standbys
+    assert (found.number, found.state, found.streaming) == (1, v1.STANDBY_STATE_USABLE, True)
+    assert found.lag_bytes < 2**20 and found.HasField("staleness_seconds")
     before = fallbacks("promoted")
     own_servers.standbys[0].promote()
     assert [await is_found_at_once(matcher) for _ in range(3)] == [True] * 3
     assert fallbacks("promoted") == before + 1
     [promoted] = standbys(matcher)
     assert promoted.unfit is Unfit.PROMOTED
+    [found] = (await matcher.collections.GetStatus(v1.GetStatusRequest())).standbys
+    assert found.state == v1.STANDBY_STATE_PROMOTED
 
 
 @pytest.fixture

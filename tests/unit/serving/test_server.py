@@ -50,6 +50,9 @@ class Servicer(pb.EncoderServiceServicer):
     async def GetCaller(self, request: pb.GetCallerRequest, context: Any) -> pb.GetCallerResponse:
         return pb.GetCallerResponse()
 
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
+        return pb.GetStatusResponse()
+
 
 def service() -> Service:
     return Service(NAME, lambda server: pb.add_EncoderServiceServicer_to_server(Servicer(), server))

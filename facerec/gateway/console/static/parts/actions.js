@@ -23,6 +23,7 @@ export function actionButton(text, act, attributes = {}) {
       if (error.name !== "AbortError") replace(problem, failure(error));
     } finally {
       button.disabled = false;
+      if (document.activeElement === document.body) button.focus();
     }
   };
   const button = h("button", { type: "button", ...attributes, onclick: run }, text);

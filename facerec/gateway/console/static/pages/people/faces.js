@@ -11,7 +11,7 @@ import { table } from "../../parts/table.js";
 /** The table of some of a person's faces. */
 export function facesTable(faces, person, context) {
   if (!faces.length) return h("p", { class: "notice" }, "No face is stored.");
-  return table("Faces", ["Face", "Quality at enrollment", "Enrolled", "Expires", "Reference", ""], faces.map((face) => [
+  return table("Faces", ["Face", "Quality at enrollment", "Enrolled", "Expires", "Reference", "Change"], faces.map((face) => [
     h("code", { title: face.faceId }, face.faceId.slice(0, 8)),
     qualityInWords(face.quality) || "not known",
     format.time(face.createTime),

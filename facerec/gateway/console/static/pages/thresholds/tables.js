@@ -24,7 +24,7 @@ export function groupsTable(calibration) {
   return h("section", {},
     h("h2", {}, "Groups"),
     h("p", {}, ONE_THRESHOLD[calibration.oneThresholdServes] ?? ""),
-    table("Error rates by group", ["Group", "People", "False match rate", "False non-match rate", "Own threshold", ""], rows),
+    table("Error rates by group", ["Group", "People", "False match rate", "False non-match rate", "Own threshold", "Target"], rows),
     differing.length > 0 && h("ul", {}, differing.map((pair) => h("li", {},
       `${name(pair.valueA)} and ${name(pair.valueB)} differ in their ${[pair.fmrDiffers && "false match rate", pair.fnmrDiffers && "false non-match rate"].filter(Boolean).join(" and ")}.`))),
     calibration.omittedGroups > 0 && h("p", { class: "hint" }, `${format.counted(calibration.omittedGroups, "group")} of fewer than 20 people left out.`));
