@@ -94,10 +94,10 @@ def test_every_face_is_named_and_an_unknown_one_enrolled_where_it_is_seen(
     console = open_console("try")
     give(console, file(two_faces))
     assert sorted(name[3:] for name in faces(console)) == ["Barack", "Nobody who is enrolled"]
-    console.button("Enrol this face …").click()
+    console.button("Enroll this face …").click()
     shown(console).get_by_label("Name").fill('Joé "B" Biden')
     assert shown(console).get_by_label("Id", exact=True).input_value() == "joe-b-biden"
-    console.button("Enrol").click()
+    console.button("Enroll").click()
     console.has('Joé "B" Biden is enrolled with 1 face.')
     assert sorted(name[3:] for name in faces(console)) == ["Barack", 'Joé "B" Biden']
     console.main.get_by_text("≤ threshold").first.wait_for()
@@ -112,7 +112,7 @@ def test_an_answer_has_no_finding_of_axe(
 
     console = open_console("try", width=width, scheme=scheme)
     give(console, file(two_faces))
-    console.button("Enrol this face …").first.click()
+    console.button("Enroll this face …").first.click()
     found: Any = Axe().run(console.page).response["violations"]
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
     assert console.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -152,7 +152,7 @@ def test_a_claim_is_decided_by_all_pictures_and_an_unknown_person_may_be_enrolle
     claimed.fill("joe")
     console.button("Verify").click()
     console.has("PERSON_NOT_FOUND")
-    console.button("Enrol joe …").click()
+    console.button("Enroll joe …").click()
     assert shown(console).get_by_label("Name").input_value() == "joe"
     console.counts("#panel-enroll .picture img", 3)
 
@@ -178,7 +178,7 @@ def test_an_id_that_is_taken_is_asked_about_before_a_face_is_added(
     console = open_console("try/enroll")
     give(console, file(sample_photos / "obama2.jpg"))
     shown(console).get_by_label("Name").fill("Ann")
-    console.button("Enrol").click()
+    console.button("Enroll").click()
     console.has("Ann (ann) is enrolled already.")
     assert person(console_address, collection, "ann")["faceCount"] == 1
     console.button("Add to Ann (ann)").click()
@@ -194,7 +194,7 @@ def test_an_enrollment_whose_answer_is_lost_is_repeated_and_done_once(
     console.page.evaluate(LOSE_FIRST)
     give(console, file(sample_photos / "obama.jpg"))
     shown(console).get_by_label("Name").fill("Ann")
-    console.button("Enrol").click()
+    console.button("Enroll").click()
     console.has("Ann is enrolled with 1 face.")  # as the lost answer said
     assert console.page.evaluate("sent") == [200, 200]
     assert person(console_address, collection, "ann")["faceCount"] == 1
@@ -207,13 +207,13 @@ def test_a_face_that_is_like_somebody_elses_is_said_with_what_to_do(
     console = open_console("try/enroll")
     give(console, file(sample_photos / "obama2.jpg"))
     shown(console).get_by_label("Name").fill("Somebody else")
-    console.button("Enrol").click()
+    console.button("Enroll").click()
     console.has("The face is also like that of obama")
     console.main.get_by_role("link", name="merge them on the page Review").wait_for()
     refused = {"collectionId": collection, "settings": {"duplicatePolicy": "DUPLICATE_POLICY_REFUSE"}}
     assert post(console_address, f"{COLLECTIONS}/UpdateCollection", refused).status == 200
     shown(console).get_by_label("Name").fill("A third")
-    console.button("Enrol").click()
+    console.button("Enroll").click()
     console.has("FACE_DUPLICATE")
     assert person(console_address, collection, "a-third") is None
     console.button("Add to somebody-else instead").click()
@@ -286,4 +286,4 @@ def test_a_key_without_scores_sees_decisions_and_no_distances(
     assert faces(console) == ["obama"]
     console.has("Your key shows decisions, not distances.")
     text = console.main.inner_text()
-    assert not any(word in text for word in ("undefined", "NaN", "threshold", "Enrol"))
+    assert not any(word in text for word in ("undefined", "NaN", "threshold", "Enroll"))

@@ -11,7 +11,7 @@ const MODES = [
   { id: "identify", title: "Who is it?", method: "Identify", make: identifyMode },
   { id: "verify", title: "Verify a claim", method: "Verify", make: verifyMode },
   { id: "compare", title: "Compare", method: "Compare", make: compareMode },
-  { id: "enroll", title: "Enrol", method: "Enroll", make: enrollMode },
+  { id: "enroll", title: "Enroll", method: "Enroll", make: enrollMode },
 ];
 
 async function render(root, [first], context) {

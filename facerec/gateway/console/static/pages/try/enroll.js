@@ -1,4 +1,4 @@
-/** Enrol: pictures of one person, under a name. */
+/** Enroll: pictures of one person, under a name. */
 
 import { h } from "../../dom.js";
 import { PhotoInput } from "../../parts/photo_input.js";

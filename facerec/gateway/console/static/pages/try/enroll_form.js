@@ -27,7 +27,7 @@ export function enrollForm(context, { photos, useLargestFace = () => false, name
     id: `enroll-id-${number}`, required: true, maxlength: 128, autocomplete: "off", spellcheck: "false", autocapitalize: "none",
     value: slug(name), oninput: () => { idInput.isEdited = idInput.value !== ""; },
   });
-  const button = h("button", { class: "primary" }, "Enrol");
+  const button = h("button", { class: "primary" }, "Enroll");
 
   function propose() {
     if (!idInput.isEdited) idInput.value = slug(nameInput.value);

@@ -49,11 +49,11 @@ export default function identifyMode(context) {
     return drawn;
   }
 
-  /** A button that opens the form to enrol an unknown face. */
+  /** A button that opens the form to enroll an unknown face. */
   function unknownFace(found, index, image, photo) {
     const isAlone = found.faces.length === 1;
     if (!isAlone && !image) {
-      return h("p", { class: "hint" }, "To enrol one of several faces, use a picture that the browser shows, such as a JPEG.");
+      return h("p", { class: "hint" }, "To enroll one of several faces, use a picture that the browser shows, such as a JPEG.");
     }
     const root = h("div", { class: "enroll" });
     const open = () => {
@@ -65,7 +65,7 @@ export default function identifyMode(context) {
       root.replaceChildren(form.root);
       form.focus();
     };
-    append(root, h("button", { type: "button", onclick: open }, "Enrol this face …"));
+    append(root, h("button", { type: "button", onclick: open }, "Enroll this face …"));
     return root;
   }
 

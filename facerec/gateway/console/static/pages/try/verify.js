@@ -40,7 +40,7 @@ export default function verifyMode(context, go) {
       return { shown: shown(found, personId), said: found.match ? `Match: this is ${personId}` : `No match: this is not ${personId}` };
     }, (error) => error.reason === "PERSON_NOT_FOUND" && context.access.may("Enroll") && h("button", {
       type: "button", onclick: () => go("enroll", { photos: input.photos, name: personId }),
-    }, `Enrol ${personId} …`));
+    }, `Enroll ${personId} …`));
   }
 
   function shown(found, personId) {
