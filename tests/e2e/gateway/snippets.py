@@ -127,6 +127,7 @@ CALLS: Final[Sequence[Call]] = (
     call("CollectionService/GetCaller", {}),
     call("CollectionService/GetStatus", {}),
     call("EncoderService/GetModel", {}),
+    call("EncoderService/GetStatus", {}),
     _matcher("DeletePerson", {"personId": PERSON}),
 )
 """Every method that the console calls, in an order that is possible, with texts that need quotes."""

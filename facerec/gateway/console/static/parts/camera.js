@@ -41,10 +41,13 @@ export async function open(root, { signal, ontake, onstop }) {
   const video = h("video", { autoplay: true, playsinline: true, "aria-label": "Picture of the camera" });
   video.muted = true;
   video.srcObject = stream;
-  const take = h("button", { type: "button", class: "primary", onclick: async () => ontake(await capture(video)) }, "Take the picture");
+  const take = h("button", { type: "button", class: "primary", disabled: true, onclick: async () => ontake(await capture(video)) }, "Take the picture");
   replace(root, video, h("div", { class: "row" }, take, h("button", { type: "button", onclick: onstop }, "Stop the camera")));
-  take.focus();
-  announce("The camera is on");
+  video.addEventListener("loadeddata", () => {
+    take.disabled = false; // before that there is nothing to take
+    take.focus();
+    announce("The camera is on");
+  }, { once: true });
 }
 
 function capture(video) {
