@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
 import structlog
@@ -31,6 +31,7 @@ from facerec.serving.observability.access_log import AccessLog
 from facerec.serving.observability.metrics import CALLS
 
 _GRPC: Final = "application/grpc"
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -155,7 +156,7 @@ class Gateway:
             data = request.SerializeToString()
             del request
             calling = self._forwarder.unary(route.method, data, _timeout_seconds(current))
-            answered = await _unless_gone(receive, calling)
+            answered = await unless_gone(receive, calling)
             text = to_json(Answer(answered, route.method.response))
         except failures.Failed as failed:
             await answer.fail(failed)
@@ -200,8 +201,8 @@ class Gateway:
             await answer.text(404, code_pb2.UNIMPLEMENTED, f"there is no such path; {where}")
 
 
-async def _unless_gone(receive: Receive, calling: Coroutine[Any, Any, bytes]) -> bytes:
-    """The result of a call, which is cancelled when the client hangs up. Raises ConnectionResetError then."""
+async def unless_gone(receive: Receive, calling: Coroutine[Any, Any, T]) -> T:
+    """The result of work, which is cancelled when the client hangs up. Raises ConnectionResetError then."""
     task, gone = asyncio.create_task(calling), asyncio.create_task(_gone(receive))
     try:
         await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)

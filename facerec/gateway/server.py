@@ -15,6 +15,7 @@ from facerec import certificates
 from facerec.certificates import CertificatesInvalid
 from facerec.gateway import connections
 from facerec.gateway.app import Gateway
+from facerec.gateway.compreface.site import CompreFaceSite
 from facerec.gateway.forwarding import Forwarder
 from facerec.gateway.services import Services
 from facerec.gateway.settings import GatewaySettings
@@ -58,6 +59,8 @@ class GatewayServer:
         )
         forwarder = Forwarder(self._services, settings.max_call_seconds)
         sites: list[Site] = []
+        if settings.compreface_paths:
+            sites.append(CompreFaceSite(forwarder, settings.compreface_collection, settings.max_call_seconds))
         loopback = self._address.is_loopback
         self._app = Gateway(settings, self._services, forwarder, sites, loopback=loopback)
         self._admin = (
