@@ -40,7 +40,7 @@ def _route(verb: str, pattern: str, name: str, handler: Handler, http_status: in
 
 
 ROUTES: Final = (
-    _route("POST", "recognition/subjects/?", "GetPerson", subjects.add, 201),
+    _route("POST", "recognition/subjects/?", "UpdatePerson", subjects.add, 201),
     _route("GET", "recognition/subjects/?", "ListPersons", subjects.list_all),
     _route("DELETE", "recognition/subjects", "BatchDeletePersons", subjects.delete_all),
     # A name may have slashes, as nothing follows it. Without a name nobody is erased.

@@ -17,13 +17,14 @@ def similarity(distance: float | None, threshold: float, *, match: bool) -> floa
     """The similarity of two faces: 0 to 1, at least 0.5 exactly where they match.
 
     `distance` and `threshold` are Euclidean distances. It is (1 + tanh(10 (threshold - distance))) / 2, the
-    form of CompreFace's own, rounded down to 5 decimals: rounded up, a distance just over the threshold would
-    be a match. A caller that sees no distances (None) gets 1 for a match and 0 otherwise.
+    form of CompreFace's own, rounded down to 5 decimals, and below 0.5 for any distance over the threshold,
+    however little. A caller that sees no distances (None) gets 1 for a match and 0 otherwise.
     """
     if distance is None:
         return 1.0 if match else 0.0
     exact = (1 + math.tanh(STEEPNESS * (threshold - distance))) / 2
-    return math.floor(exact * _DECIMALS) / _DECIMALS
+    rounded = math.floor(exact * _DECIMALS) / _DECIMALS
+    return rounded if distance <= threshold else min(rounded, 0.5 - 1 / _DECIMALS)
 
 
 def probability(detection_score: float) -> float:

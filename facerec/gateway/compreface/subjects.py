@@ -14,12 +14,9 @@ _BATCH: Final = 100  # as many as BatchDeletePersons takes
 
 
 async def add(asked: Asked, calls: Calls) -> Any:
-    """Take a subject's name that nobody has. Nothing is stored: a person is enrolled with the first face.
-
-    Raises Refused and Failed.
-    """
+    """Add a person without faces. Raises Refused and Failed."""
     subject = named(asked.field("subject"))
-    if await find(calls, subject) is not None:
+    if not (await calls.call("UpdatePerson", person_id=subject, allow_missing=True)).person_created:
         raise Refused("Subject already exists", refusals.SUBJECT_EXISTS)
     return {"subject": subject}
 
