@@ -23,6 +23,7 @@ from facerec.encoder.v1 import encoder_pb2 as pb
 from facerec.encoder.v1 import encoder_pb2_grpc
 from facerec.errors import FacerecError
 from facerec.quality_messages import quality_message
+from facerec.serving.auth.caller_message import caller_message
 from facerec.serving.middleware import call, status
 from facerec.serving.middleware.chain import Context
 from facerec.serving.middleware.reading.message import StreamMessage
@@ -80,6 +81,9 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:  # noqa: D102
         return _model_response(self.encoder, self._settings)
+
+    async def GetCaller(self, request: pb.GetCallerRequest, context: Context) -> pb.GetCallerResponse:  # noqa: D102
+        return pb.GetCallerResponse(caller=caller_message())
 
     async def _encode(self, request: pb.EncodeRequest) -> pb.EncodeResponse:
         encoder = self.encoder

@@ -20,6 +20,7 @@ from facerec.cli.commands.keys import keys
 from facerec.cli.commands.people import people
 from facerec.cli.commands.recall import measure_recall
 from facerec.cli.commands.status import status
+from facerec.cli.commands.whoami import whoami
 from facerec.cli.local.backup import backup, restore
 from facerec.cli.local.demo import demo
 from facerec.cli.local.up import up
@@ -37,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (up, status, encode, enroll, verify, identify, compare, demo):
+for command in (up, status, whoami, encode, enroll, verify, identify, compare, demo):
     app.command()(command)
 app.command()(calibrate)
 app.command(name="measure-recall")(measure_recall)

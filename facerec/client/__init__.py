@@ -35,6 +35,7 @@ from facerec.client.results.calibrations import (
     LikelyDuplicate,
     OperatingPoint,
 )
+from facerec.client.results.callers import Caller
 from facerec.client.results.collection_settings import QUALITY_REASONS, CollectionSettings
 from facerec.client.results.collections import Collection, CollectionErasure, SearchIndex
 from facerec.client.results.decisions import (
@@ -73,6 +74,7 @@ __all__ = [
     "AuditEvent",
     "BoundingBox",
     "Calibration",
+    "Caller",
     "Candidate",
     "ClaimRates",
     "Collection",

@@ -17,7 +17,7 @@ COLLECTION_SERVICE = "facerec.matcher.v1.CollectionService"
 
 # The RPCs that the contract calls safe to retry.
 RETRIED: Mapping[str, Sequence[str]] = {
-    ENCODER_SERVICE: ("Encode", "DetectFaces", "GetModel"),
+    ENCODER_SERVICE: ("Encode", "DetectFaces", "GetModel", "GetCaller"),
     MATCHER_SERVICE: (
         "Enroll",
         "Verify",
@@ -51,6 +51,7 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "ListInconsistentFaces",
         "DismissDuplicate",
         "ListAuditEvents",
+        "GetCaller",
     ),
 }
 

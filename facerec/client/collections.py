@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from facerec.client.base import AsyncClient, Client
-from facerec.client.calls import calibration, collections, reviews
+from facerec.client.calls import calibration, collections, reviews, status
 from facerec.client.channel import COLLECTION_SERVICE
 from facerec.client.methods import async_paged, async_unary, paged, unary
 from facerec.matcher import v1
@@ -45,6 +45,7 @@ class CollectionClient(Client):
     list_inconsistent_faces = paged(reviews.list_inconsistent_faces)
     dismiss_duplicate = unary(reviews.dismiss_duplicate)
     list_audit_events = paged(reviews.list_audit_events)
+    get_caller = unary(status.get_caller)
 
 
 class AsyncCollectionClient(AsyncClient):
@@ -87,3 +88,4 @@ class AsyncCollectionClient(AsyncClient):
     list_inconsistent_faces = async_paged(reviews.list_inconsistent_faces)
     dismiss_duplicate = async_unary(reviews.dismiss_duplicate)
     list_audit_events = async_paged(reviews.list_audit_events)
+    get_caller = async_unary(status.get_caller)

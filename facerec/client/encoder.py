@@ -83,6 +83,7 @@ class EncoderClient(Client):
     encode = unary(encoding.encode)
     detect_faces = unary(encoding.detect_faces)
     get_model = unary(encoding.get_model)
+    get_caller = unary(encoding.get_caller)
 
 
 class AsyncEncoderClient(AsyncClient):
@@ -131,6 +132,7 @@ class AsyncEncoderClient(AsyncClient):
     encode = async_unary(encoding.encode)
     detect_faces = async_unary(encoding.detect_faces)
     get_model = async_unary(encoding.get_model)
+    get_caller = async_unary(encoding.get_caller)
 
 
 def _item(item_id: str, image: bytes, options: v1.EncodeOptions) -> v1.EncodeStreamRequest:

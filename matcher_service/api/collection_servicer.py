@@ -4,7 +4,6 @@ from facerec.contract import DEFAULT_SPACE
 from facerec.matcher.v1 import audit_pb2 as audit_pb
 from facerec.matcher.v1 import calibration_pb2 as calibration_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import review_pb2 as review_pb
 from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context
@@ -12,6 +11,7 @@ from matcher_service import caller_rights as rights
 from matcher_service.api.converters import audit as audit_messages
 from matcher_service.api.converters import calibrations, collections, requests, reviews
 from matcher_service.api.repeatable import RepeatableCalls
+from matcher_service.api.status_servicer import StatusServicer
 from matcher_service.audit.reading import AuditReader
 from matcher_service.calibration.calibrator import Calibrator
 from matcher_service.collections.repository import CollectionRepository
@@ -25,7 +25,7 @@ from matcher_service.identification.recall import DEFAULT_SAMPLES, MAX_SAMPLES, 
 from matcher_service.operations.operations import Operations
 
 
-class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
+class CollectionServicer(StatusServicer):
     """Answers every RPC of the service."""
 
     def __init__(

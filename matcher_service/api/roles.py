@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from facerec.serving.auth.permissions import Role
+from facerec.serving.auth.permissions import ANY_ROLE, Role
 
 MATCHER_ROLES = {
     "Enroll": Role.ENROLL,
@@ -43,6 +43,7 @@ COLLECTION_ROLES = {
     "ListInconsistentFaces": Role.MANAGE,
     "DismissDuplicate": Role.MANAGE,
     "ListAuditEvents": Role.ADMIN,
+    "GetCaller": ANY_ROLE,
 }
 
 MATCHER_LARGE: Final = frozenset({"Enroll", "Verify", "Identify", "Compare", "ImportFaces"})

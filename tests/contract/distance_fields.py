@@ -65,6 +65,9 @@ RefusedQualities: reasons
 SearchPolicy: exact_only index_above_faces target_recall
 SearchIndex: ready persons faces build_time build_phase build_done recall_time
 DismissDuplicateResponse: changed
+GetCallerResponse: caller
+Caller: keys_required name roles collection_ids labels scores encodings expire_time
+Caller: probes_per_second failed_tries_per_day
 """
 _MATCH = """
 VerifyResponse: match labels metadata

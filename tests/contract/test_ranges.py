@@ -52,6 +52,7 @@ def encoder_requests() -> dict[str, message.Message]:
             image=flat_picture(), options=encoder_pb.EncodeOptions(max_faces=1)
         ),
         "GetModel": encoder_pb.GetModelRequest(),
+        "GetCaller": encoder_pb.GetCallerRequest(),
     }
 
 
@@ -105,6 +106,7 @@ def collection_requests() -> dict[str, message.Message]:
             collection_id=name, person_id_a="somebody", person_id_b="somebody else"
         ),
         "ListAuditEvents": pb.ListAuditEventsRequest(collection_id=name),
+        "GetCaller": pb.GetCallerRequest(),
     }
 
 

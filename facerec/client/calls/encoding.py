@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack
 
 from facerec.client.probes import image_bytes
+from facerec.client.results.callers import Caller
 from facerec.client.results.faces import BoundingBox, DetectedImage, EncodedImage
 from facerec.client.results.models import Model
 from facerec.client.rpc import Call
@@ -133,6 +134,22 @@ def get_model() -> Call[Model]:
         'dlib-resnet-v1/small/150x0.25'
     """
     return Call("GetModel", v1.GetModelRequest(), Model.from_message)
+
+
+def get_caller() -> Call[Caller]:
+    """Read what the client's key or certificate may do at the encoder, whose keys may not be the matcher's.
+
+    Returns:
+        The caller: its roles, and when its key ends.
+
+    Raises:
+        FacerecError: Only what any call may raise.
+
+    Example:
+        >>> "encode" in encoder.get_caller().roles
+        True
+    """
+    return Call("GetCaller", v1.GetCallerRequest(), Caller.from_message)
 
 
 def options_message(options: Options) -> v1.EncodeOptions:

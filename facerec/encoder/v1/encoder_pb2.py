@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from facerec.v1 import caller_pb2 as facerec_dot_v1_dot_caller__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n facerec/encoder/v1/encoder.proto\x12\x12\x66\x61\x63\x65rec.encoder.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xb9\x02\n\rEncodeOptions\x12.\n\x08\x64\x65tector\x18\x01 \x01(\x0e\x32\x1c.facerec.encoder.v1.Detector\x12\x16\n\tmax_faces\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x15\n\x08upsample\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x1c\n\x0fmin_face_pixels\x18\x04 \x01(\rH\x02\x88\x01\x01\x12\x1c\n\x0f\x66ull_resolution\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12\x30\n\talignment\x18\x06 \x01(\x0e\x32\x1d.facerec.encoder.v1.Alignment\x12\x18\n\x10return_landmarks\x18\x07 \x01(\x08\x42\x0c\n\n_max_facesB\x0b\n\t_upsampleB\x12\n\x10_min_face_pixelsB\x12\n\x10_full_resolution\"G\n\x0b\x42oundingBox\x12\x0b\n\x03top\x18\x01 \x01(\x11\x12\r\n\x05right\x18\x02 \x01(\x11\x12\x0e\n\x06\x62ottom\x18\x03 \x01(\x11\x12\x0c\n\x04left\x18\x04 \x01(\x11\"\x1d\n\x05Point\x12\t\n\x01x\x18\x01 \x01(\x11\x12\t\n\x01y\x18\x02 \x01(\x11\"h\n\tLandmarks\x12\x30\n\talignment\x18\x01 \x01(\x0e\x32\x1d.facerec.encoder.v1.Alignment\x12)\n\x06points\x18\x02 \x03(\x0b\x32\x19.facerec.encoder.v1.Point\"J\n\x08\x45ncoding\x12\x14\n\x06values\x18\x01 \x03(\x02\x42\x04\xe2\x41\x01\x02\x12\x13\n\x05space\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"\xff\x01\n\x04\x46\x61\x63\x65\x12\x35\n\x0c\x62ounding_box\x18\x01 \x01(\x0b\x32\x1f.facerec.encoder.v1.BoundingBox\x12\x1c\n\x0f\x64\x65tection_score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12.\n\x08\x65ncoding\x18\x03 \x01(\x0b\x32\x1c.facerec.encoder.v1.Encoding\x12\x30\n\tlandmarks\x18\x04 \x01(\x0b\x32\x1d.facerec.encoder.v1.Landmarks\x12,\n\x07quality\x18\x05 \x01(\x0b\x32\x1b.facerec.encoder.v1.QualityB\x12\n\x10_detection_score\"\xf9\x01\n\x07Quality\x12\x13\n\x0b\x66\x61\x63\x65_pixels\x18\x01 \x01(\r\x12\x11\n\tsharpness\x18\x02 \x01(\x01\x12\x12\n\nbrightness\x18\x03 \x01(\x01\x12\x10\n\x08\x63ontrast\x18\x04 \x01(\x01\x12&\n\x04pose\x18\x05 \x01(\x0b\x32\x18.facerec.encoder.v1.Pose\x12\x0f\n\x07outside\x18\x06 \x01(\x01\x12\x32\n\x07reasons\x18\x07 \x03(\x0e\x32!.facerec.encoder.v1.QualityReason\x12\r\n\x05noise\x18\x08 \x01(\x01\x12\x10\n\x08\x66latness\x18\t \x01(\x01\x12\x12\n\nunevenness\x18\n \x01(\x01\"8\n\x04Pose\x12\x14\n\x0croll_degrees\x18\x01 \x01(\x01\x12\x0b\n\x03yaw\x18\x02 \x01(\x01\x12\r\n\x05pitch\x18\x03 \x01(\x01\"\x8d\x01\n\rEncodeRequest\x12\x13\n\x05image\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x32\n\x07options\x18\x02 \x01(\x0b\x32!.facerec.encoder.v1.EncodeOptions\x12\x33\n\nface_boxes\x18\x03 \x03(\x0b\x32\x1f.facerec.encoder.v1.BoundingBox\"d\n\x0e\x45ncodeResponse\x12\'\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x18.facerec.encoder.v1.Face\x12\x13\n\x0bimage_width\x18\x02 \x01(\r\x12\x14\n\x0cimage_height\x18\x03 \x01(\r\"f\n\x13\x45ncodeStreamRequest\x12\x15\n\x07item_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x38\n\x07request\x18\x02 \x01(\x0b\x32!.facerec.encoder.v1.EncodeRequestB\x04\xe2\x41\x01\x02\"\x99\x01\n\x14\x45ncodeStreamResponse\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".facerec.encoder.v1.EncodeResponseH\x00\x12.\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1d.facerec.encoder.v1.ItemErrorH\x00\x42\x08\n\x06result\"\x83\x01\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12 \n\x13retry_after_seconds\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x16\n\x14_retry_after_seconds\"]\n\x12\x44\x65tectFacesRequest\x12\x13\n\x05image\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x32\n\x07options\x18\x02 \x01(\x0b\x32!.facerec.encoder.v1.EncodeOptions\"i\n\x13\x44\x65tectFacesResponse\x12\'\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x18.facerec.encoder.v1.Face\x12\x13\n\x0bimage_width\x18\x02 \x01(\r\x12\x14\n\x0cimage_height\x18\x03 \x01(\r\"\x11\n\x0fGetModelRequest\"\x98\x03\n\x10GetModelResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0e\n\x06spaces\x18\x03 \x03(\t\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x12\n\ndimensions\x18\x05 \x01(\r\x12/\n\tdetectors\x18\x06 \x03(\x0e\x32\x1c.facerec.encoder.v1.Detector\x12\x31\n\nalignments\x18\x07 \x03(\x0e\x32\x1d.facerec.encoder.v1.Alignment\x12\x1a\n\x12\x65xecution_provider\x18\x08 \x01(\t\x12*\n\x06limits\x18\t \x01(\x0b\x32\x1a.facerec.encoder.v1.Limits\x12\x16\n\x0eserver_version\x18\n \x01(\t\x12\x16\n\x0e\x65xecution_note\x18\x0b \x01(\t\x12\x17\n\x0f\x66ull_resolution\x18\x0c \x01(\x08\x12\x18\n\x10\x63opy_side_pixels\x18\r \x01(\r\x12\x1f\n\x17second_copy_side_pixels\x18\x0e \x01(\r\"\xae\x01\n\x06Limits\x12\x17\n\x0fmax_image_bytes\x18\x01 \x01(\x04\x12\x12\n\nmax_pixels\x18\x02 \x01(\x04\x12\x19\n\x11max_request_bytes\x18\x03 \x01(\x04\x12\x15\n\rimage_formats\x18\x04 \x03(\t\x12\x16\n\x0emax_hog_pixels\x18\x05 \x01(\x04\x12\x16\n\x0emax_cnn_pixels\x18\x06 \x01(\x04\x12\x15\n\rstream_window\x18\x07 \x01(\r*H\n\x08\x44\x65tector\x12\x18\n\x14\x44\x45TECTOR_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x44\x45TECTOR_HOG\x10\x01\x12\x10\n\x0c\x44\x45TECTOR_CNN\x10\x02*P\n\tAlignment\x12\x19\n\x15\x41LIGNMENT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41LIGNMENT_SMALL\x10\x01\x12\x13\n\x0f\x41LIGNMENT_LARGE\x10\x02*\xdd\x02\n\rQualityReason\x12\x1e\n\x1aQUALITY_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18QUALITY_REASON_TOO_SMALL\x10\x01\x12\x1a\n\x16QUALITY_REASON_BLURRED\x10\x02\x12\x1b\n\x17QUALITY_REASON_TOO_DARK\x10\x03\x12\x1d\n\x19QUALITY_REASON_TOO_BRIGHT\x10\x04\x12\x1f\n\x1bQUALITY_REASON_LOW_CONTRAST\x10\x05\x12\x19\n\x15QUALITY_REASON_TURNED\x10\x06\x12 \n\x1cQUALITY_REASON_CUT_BY_BORDER\x10\x07\x12\x18\n\x14QUALITY_REASON_NOISY\x10\x08\x12\x1d\n\x19QUALITY_REASON_COMPRESSED\x10\t\x12\x1f\n\x1bQUALITY_REASON_UNEVEN_LIGHT\x10\n2\xff\x02\n\x0e\x45ncoderService\x12O\n\x06\x45ncode\x12!.facerec.encoder.v1.EncodeRequest\x1a\".facerec.encoder.v1.EncodeResponse\x12\x65\n\x0c\x45ncodeStream\x12\'.facerec.encoder.v1.EncodeStreamRequest\x1a(.facerec.encoder.v1.EncodeStreamResponse(\x01\x30\x01\x12^\n\x0b\x44\x65tectFaces\x12&.facerec.encoder.v1.DetectFacesRequest\x1a\'.facerec.encoder.v1.DetectFacesResponse\x12U\n\x08GetModel\x12#.facerec.encoder.v1.GetModelRequest\x1a$.facerec.encoder.v1.GetModelResponseB]\n\x12\x66\x61\x63\x65rec.encoder.v1P\x01Z0facerec.internal/go/facerec/encoder/v1;encoderv1\xaa\x02\x12\x46\x61\x63\x65rec.Encoder.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n facerec/encoder/v1/encoder.proto\x12\x12\x66\x61\x63\x65rec.encoder.v1\x1a\x17\x66\x61\x63\x65rec/v1/caller.proto\x1a\x1fgoogle/api/field_behavior.proto\"\xb9\x02\n\rEncodeOptions\x12.\n\x08\x64\x65tector\x18\x01 \x01(\x0e\x32\x1c.facerec.encoder.v1.Detector\x12\x16\n\tmax_faces\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x15\n\x08upsample\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x1c\n\x0fmin_face_pixels\x18\x04 \x01(\rH\x02\x88\x01\x01\x12\x1c\n\x0f\x66ull_resolution\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12\x30\n\talignment\x18\x06 \x01(\x0e\x32\x1d.facerec.encoder.v1.Alignment\x12\x18\n\x10return_landmarks\x18\x07 \x01(\x08\x42\x0c\n\n_max_facesB\x0b\n\t_upsampleB\x12\n\x10_min_face_pixelsB\x12\n\x10_full_resolution\"G\n\x0b\x42oundingBox\x12\x0b\n\x03top\x18\x01 \x01(\x11\x12\r\n\x05right\x18\x02 \x01(\x11\x12\x0e\n\x06\x62ottom\x18\x03 \x01(\x11\x12\x0c\n\x04left\x18\x04 \x01(\x11\"\x1d\n\x05Point\x12\t\n\x01x\x18\x01 \x01(\x11\x12\t\n\x01y\x18\x02 \x01(\x11\"h\n\tLandmarks\x12\x30\n\talignment\x18\x01 \x01(\x0e\x32\x1d.facerec.encoder.v1.Alignment\x12)\n\x06points\x18\x02 \x03(\x0b\x32\x19.facerec.encoder.v1.Point\"J\n\x08\x45ncoding\x12\x14\n\x06values\x18\x01 \x03(\x02\x42\x04\xe2\x41\x01\x02\x12\x13\n\x05space\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"\xff\x01\n\x04\x46\x61\x63\x65\x12\x35\n\x0c\x62ounding_box\x18\x01 \x01(\x0b\x32\x1f.facerec.encoder.v1.BoundingBox\x12\x1c\n\x0f\x64\x65tection_score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12.\n\x08\x65ncoding\x18\x03 \x01(\x0b\x32\x1c.facerec.encoder.v1.Encoding\x12\x30\n\tlandmarks\x18\x04 \x01(\x0b\x32\x1d.facerec.encoder.v1.Landmarks\x12,\n\x07quality\x18\x05 \x01(\x0b\x32\x1b.facerec.encoder.v1.QualityB\x12\n\x10_detection_score\"\xf9\x01\n\x07Quality\x12\x13\n\x0b\x66\x61\x63\x65_pixels\x18\x01 \x01(\r\x12\x11\n\tsharpness\x18\x02 \x01(\x01\x12\x12\n\nbrightness\x18\x03 \x01(\x01\x12\x10\n\x08\x63ontrast\x18\x04 \x01(\x01\x12&\n\x04pose\x18\x05 \x01(\x0b\x32\x18.facerec.encoder.v1.Pose\x12\x0f\n\x07outside\x18\x06 \x01(\x01\x12\x32\n\x07reasons\x18\x07 \x03(\x0e\x32!.facerec.encoder.v1.QualityReason\x12\r\n\x05noise\x18\x08 \x01(\x01\x12\x10\n\x08\x66latness\x18\t \x01(\x01\x12\x12\n\nunevenness\x18\n \x01(\x01\"8\n\x04Pose\x12\x14\n\x0croll_degrees\x18\x01 \x01(\x01\x12\x0b\n\x03yaw\x18\x02 \x01(\x01\x12\r\n\x05pitch\x18\x03 \x01(\x01\"\x8d\x01\n\rEncodeRequest\x12\x13\n\x05image\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x32\n\x07options\x18\x02 \x01(\x0b\x32!.facerec.encoder.v1.EncodeOptions\x12\x33\n\nface_boxes\x18\x03 \x03(\x0b\x32\x1f.facerec.encoder.v1.BoundingBox\"d\n\x0e\x45ncodeResponse\x12\'\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x18.facerec.encoder.v1.Face\x12\x13\n\x0bimage_width\x18\x02 \x01(\r\x12\x14\n\x0cimage_height\x18\x03 \x01(\r\"f\n\x13\x45ncodeStreamRequest\x12\x15\n\x07item_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x38\n\x07request\x18\x02 \x01(\x0b\x32!.facerec.encoder.v1.EncodeRequestB\x04\xe2\x41\x01\x02\"\x99\x01\n\x14\x45ncodeStreamResponse\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".facerec.encoder.v1.EncodeResponseH\x00\x12.\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1d.facerec.encoder.v1.ItemErrorH\x00\x42\x08\n\x06result\"\x83\x01\n\tItemError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12 \n\x13retry_after_seconds\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x16\n\x14_retry_after_seconds\"]\n\x12\x44\x65tectFacesRequest\x12\x13\n\x05image\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02\x12\x32\n\x07options\x18\x02 \x01(\x0b\x32!.facerec.encoder.v1.EncodeOptions\"i\n\x13\x44\x65tectFacesResponse\x12\'\n\x05\x66\x61\x63\x65s\x18\x01 \x03(\x0b\x32\x18.facerec.encoder.v1.Face\x12\x13\n\x0bimage_width\x18\x02 \x01(\r\x12\x14\n\x0cimage_height\x18\x03 \x01(\r\"\x11\n\x0fGetModelRequest\"\x98\x03\n\x10GetModelResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05space\x18\x02 \x01(\t\x12\x0e\n\x06spaces\x18\x03 \x03(\t\x12\x13\n\x0b\x66ingerprint\x18\x04 \x01(\t\x12\x12\n\ndimensions\x18\x05 \x01(\r\x12/\n\tdetectors\x18\x06 \x03(\x0e\x32\x1c.facerec.encoder.v1.Detector\x12\x31\n\nalignments\x18\x07 \x03(\x0e\x32\x1d.facerec.encoder.v1.Alignment\x12\x1a\n\x12\x65xecution_provider\x18\x08 \x01(\t\x12*\n\x06limits\x18\t \x01(\x0b\x32\x1a.facerec.encoder.v1.Limits\x12\x16\n\x0eserver_version\x18\n \x01(\t\x12\x16\n\x0e\x65xecution_note\x18\x0b \x01(\t\x12\x17\n\x0f\x66ull_resolution\x18\x0c \x01(\x08\x12\x18\n\x10\x63opy_side_pixels\x18\r \x01(\r\x12\x1f\n\x17second_copy_side_pixels\x18\x0e \x01(\r\"\xae\x01\n\x06Limits\x12\x17\n\x0fmax_image_bytes\x18\x01 \x01(\x04\x12\x12\n\nmax_pixels\x18\x02 \x01(\x04\x12\x19\n\x11max_request_bytes\x18\x03 \x01(\x04\x12\x15\n\rimage_formats\x18\x04 \x03(\t\x12\x16\n\x0emax_hog_pixels\x18\x05 \x01(\x04\x12\x16\n\x0emax_cnn_pixels\x18\x06 \x01(\x04\x12\x15\n\rstream_window\x18\x07 \x01(\r\"\x12\n\x10GetCallerRequest\"7\n\x11GetCallerResponse\x12\"\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x12.facerec.v1.Caller*H\n\x08\x44\x65tector\x12\x18\n\x14\x44\x45TECTOR_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x44\x45TECTOR_HOG\x10\x01\x12\x10\n\x0c\x44\x45TECTOR_CNN\x10\x02*P\n\tAlignment\x12\x19\n\x15\x41LIGNMENT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41LIGNMENT_SMALL\x10\x01\x12\x13\n\x0f\x41LIGNMENT_LARGE\x10\x02*\xdd\x02\n\rQualityReason\x12\x1e\n\x1aQUALITY_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18QUALITY_REASON_TOO_SMALL\x10\x01\x12\x1a\n\x16QUALITY_REASON_BLURRED\x10\x02\x12\x1b\n\x17QUALITY_REASON_TOO_DARK\x10\x03\x12\x1d\n\x19QUALITY_REASON_TOO_BRIGHT\x10\x04\x12\x1f\n\x1bQUALITY_REASON_LOW_CONTRAST\x10\x05\x12\x19\n\x15QUALITY_REASON_TURNED\x10\x06\x12 \n\x1cQUALITY_REASON_CUT_BY_BORDER\x10\x07\x12\x18\n\x14QUALITY_REASON_NOISY\x10\x08\x12\x1d\n\x19QUALITY_REASON_COMPRESSED\x10\t\x12\x1f\n\x1bQUALITY_REASON_UNEVEN_LIGHT\x10\n2\xd9\x03\n\x0e\x45ncoderService\x12O\n\x06\x45ncode\x12!.facerec.encoder.v1.EncodeRequest\x1a\".facerec.encoder.v1.EncodeResponse\x12\x65\n\x0c\x45ncodeStream\x12\'.facerec.encoder.v1.EncodeStreamRequest\x1a(.facerec.encoder.v1.EncodeStreamResponse(\x01\x30\x01\x12^\n\x0b\x44\x65tectFaces\x12&.facerec.encoder.v1.DetectFacesRequest\x1a\'.facerec.encoder.v1.DetectFacesResponse\x12U\n\x08GetModel\x12#.facerec.encoder.v1.GetModelRequest\x1a$.facerec.encoder.v1.GetModelResponse\x12X\n\tGetCaller\x12$.facerec.encoder.v1.GetCallerRequest\x1a%.facerec.encoder.v1.GetCallerResponseB]\n\x12\x66\x61\x63\x65rec.encoder.v1P\x01Z0facerec.internal/go/facerec/encoder/v1;encoderv1\xaa\x02\x12\x46\x61\x63\x65rec.Encoder.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,48 +46,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENCODESTREAMREQUEST'].fields_by_name['request']._serialized_options = b'\342A\001\002'
   _globals['_DETECTFACESREQUEST'].fields_by_name['image']._loaded_options = None
   _globals['_DETECTFACESREQUEST'].fields_by_name['image']._serialized_options = b'\342A\001\002'
-  _globals['_DETECTOR']._serialized_start=2708
-  _globals['_DETECTOR']._serialized_end=2780
-  _globals['_ALIGNMENT']._serialized_start=2782
-  _globals['_ALIGNMENT']._serialized_end=2862
-  _globals['_QUALITYREASON']._serialized_start=2865
-  _globals['_QUALITYREASON']._serialized_end=3214
-  _globals['_ENCODEOPTIONS']._serialized_start=90
-  _globals['_ENCODEOPTIONS']._serialized_end=403
-  _globals['_BOUNDINGBOX']._serialized_start=405
-  _globals['_BOUNDINGBOX']._serialized_end=476
-  _globals['_POINT']._serialized_start=478
-  _globals['_POINT']._serialized_end=507
-  _globals['_LANDMARKS']._serialized_start=509
-  _globals['_LANDMARKS']._serialized_end=613
-  _globals['_ENCODING']._serialized_start=615
-  _globals['_ENCODING']._serialized_end=689
-  _globals['_FACE']._serialized_start=692
-  _globals['_FACE']._serialized_end=947
-  _globals['_QUALITY']._serialized_start=950
-  _globals['_QUALITY']._serialized_end=1199
-  _globals['_POSE']._serialized_start=1201
-  _globals['_POSE']._serialized_end=1257
-  _globals['_ENCODEREQUEST']._serialized_start=1260
-  _globals['_ENCODEREQUEST']._serialized_end=1401
-  _globals['_ENCODERESPONSE']._serialized_start=1403
-  _globals['_ENCODERESPONSE']._serialized_end=1503
-  _globals['_ENCODESTREAMREQUEST']._serialized_start=1505
-  _globals['_ENCODESTREAMREQUEST']._serialized_end=1607
-  _globals['_ENCODESTREAMRESPONSE']._serialized_start=1610
-  _globals['_ENCODESTREAMRESPONSE']._serialized_end=1763
-  _globals['_ITEMERROR']._serialized_start=1766
-  _globals['_ITEMERROR']._serialized_end=1897
-  _globals['_DETECTFACESREQUEST']._serialized_start=1899
-  _globals['_DETECTFACESREQUEST']._serialized_end=1992
-  _globals['_DETECTFACESRESPONSE']._serialized_start=1994
-  _globals['_DETECTFACESRESPONSE']._serialized_end=2099
-  _globals['_GETMODELREQUEST']._serialized_start=2101
-  _globals['_GETMODELREQUEST']._serialized_end=2118
-  _globals['_GETMODELRESPONSE']._serialized_start=2121
-  _globals['_GETMODELRESPONSE']._serialized_end=2529
-  _globals['_LIMITS']._serialized_start=2532
-  _globals['_LIMITS']._serialized_end=2706
-  _globals['_ENCODERSERVICE']._serialized_start=3217
-  _globals['_ENCODERSERVICE']._serialized_end=3600
+  _globals['_DETECTOR']._serialized_start=2810
+  _globals['_DETECTOR']._serialized_end=2882
+  _globals['_ALIGNMENT']._serialized_start=2884
+  _globals['_ALIGNMENT']._serialized_end=2964
+  _globals['_QUALITYREASON']._serialized_start=2967
+  _globals['_QUALITYREASON']._serialized_end=3316
+  _globals['_ENCODEOPTIONS']._serialized_start=115
+  _globals['_ENCODEOPTIONS']._serialized_end=428
+  _globals['_BOUNDINGBOX']._serialized_start=430
+  _globals['_BOUNDINGBOX']._serialized_end=501
+  _globals['_POINT']._serialized_start=503
+  _globals['_POINT']._serialized_end=532
+  _globals['_LANDMARKS']._serialized_start=534
+  _globals['_LANDMARKS']._serialized_end=638
+  _globals['_ENCODING']._serialized_start=640
+  _globals['_ENCODING']._serialized_end=714
+  _globals['_FACE']._serialized_start=717
+  _globals['_FACE']._serialized_end=972
+  _globals['_QUALITY']._serialized_start=975
+  _globals['_QUALITY']._serialized_end=1224
+  _globals['_POSE']._serialized_start=1226
+  _globals['_POSE']._serialized_end=1282
+  _globals['_ENCODEREQUEST']._serialized_start=1285
+  _globals['_ENCODEREQUEST']._serialized_end=1426
+  _globals['_ENCODERESPONSE']._serialized_start=1428
+  _globals['_ENCODERESPONSE']._serialized_end=1528
+  _globals['_ENCODESTREAMREQUEST']._serialized_start=1530
+  _globals['_ENCODESTREAMREQUEST']._serialized_end=1632
+  _globals['_ENCODESTREAMRESPONSE']._serialized_start=1635
+  _globals['_ENCODESTREAMRESPONSE']._serialized_end=1788
+  _globals['_ITEMERROR']._serialized_start=1791
+  _globals['_ITEMERROR']._serialized_end=1922
+  _globals['_DETECTFACESREQUEST']._serialized_start=1924
+  _globals['_DETECTFACESREQUEST']._serialized_end=2017
+  _globals['_DETECTFACESRESPONSE']._serialized_start=2019
+  _globals['_DETECTFACESRESPONSE']._serialized_end=2124
+  _globals['_GETMODELREQUEST']._serialized_start=2126
+  _globals['_GETMODELREQUEST']._serialized_end=2143
+  _globals['_GETMODELRESPONSE']._serialized_start=2146
+  _globals['_GETMODELRESPONSE']._serialized_end=2554
+  _globals['_LIMITS']._serialized_start=2557
+  _globals['_LIMITS']._serialized_end=2731
+  _globals['_GETCALLERREQUEST']._serialized_start=2733
+  _globals['_GETCALLERREQUEST']._serialized_end=2751
+  _globals['_GETCALLERRESPONSE']._serialized_start=2753
+  _globals['_GETCALLERRESPONSE']._serialized_end=2808
+  _globals['_ENCODERSERVICE']._serialized_start=3319
+  _globals['_ENCODERSERVICE']._serialized_end=3792
 # @@protoc_insertion_point(module_scope)

@@ -70,6 +70,11 @@ class EncoderServiceStub:
                 request_serializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetModelResponse.FromString,
                 _registered_method=True)
+        self.GetCaller = channel.unary_unary(
+                '/facerec.encoder.v1.EncoderService/GetCaller',
+                request_serializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerRequest.SerializeToString,
+                response_deserializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerResponse.FromString,
+                _registered_method=True)
 
 
 class EncoderServiceServicer:
@@ -126,6 +131,13 @@ class EncoderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCaller(self, request, context):
+        """GetCaller says what the call's key or certificate may do, whatever its role.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EncoderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -148,6 +160,11 @@ def add_EncoderServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetModelRequest.FromString,
                     response_serializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetModelResponse.SerializeToString,
+            ),
+            'GetCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCaller,
+                    request_deserializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerRequest.FromString,
+                    response_serializer=facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -274,6 +291,33 @@ class EncoderService:
             '/facerec.encoder.v1.EncoderService/GetModel',
             facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetModelRequest.SerializeToString,
             facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.encoder.v1.EncoderService/GetCaller',
+            facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerRequest.SerializeToString,
+            facerec_dot_encoder_dot_v1_dot_encoder__pb2.GetCallerResponse.FromString,
             options,
             channel_credentials,
             insecure,

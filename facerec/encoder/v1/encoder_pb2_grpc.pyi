@@ -67,6 +67,8 @@ class EncoderServiceStub:
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_encoder_pb2.GetModelRequest, _encoder_pb2.GetModelResponse]
     """GetModel describes the server's model, its options and its limits."""
+    GetCaller: _grpc.UnaryUnaryMultiCallable[_encoder_pb2.GetCallerRequest, _encoder_pb2.GetCallerResponse]
+    """GetCaller says what the call's key or certificate may do, whatever its role."""
 
 @_typing.type_check_only
 class EncoderServiceAsyncStub(EncoderServiceStub):
@@ -107,6 +109,8 @@ class EncoderServiceAsyncStub(EncoderServiceStub):
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_encoder_pb2.GetModelRequest, _encoder_pb2.GetModelResponse]  # type: ignore[assignment]
     """GetModel describes the server's model, its options and its limits."""
+    GetCaller: _aio.UnaryUnaryMultiCallable[_encoder_pb2.GetCallerRequest, _encoder_pb2.GetCallerResponse]  # type: ignore[assignment]
+    """GetCaller says what the call's key or certificate may do, whatever its role."""
 
 class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
     """EncoderService turns images into 128-d face encodings, the vectors of the
@@ -168,5 +172,13 @@ class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_encoder_pb2.GetModelResponse, _abc.Awaitable[_encoder_pb2.GetModelResponse]]:
         """GetModel describes the server's model, its options and its limits."""
+
+    @_abc_1.abstractmethod
+    def GetCaller(
+        self,
+        request: _encoder_pb2.GetCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_encoder_pb2.GetCallerResponse, _abc.Awaitable[_encoder_pb2.GetCallerResponse]]:
+        """GetCaller says what the call's key or certificate may do, whatever its role."""
 
 def add_EncoderServiceServicer_to_server(servicer: EncoderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -2,6 +2,7 @@
 
 from facerec.matcher.v1.audit_pb2 import *  # noqa: F403
 from facerec.matcher.v1.calibration_pb2 import *  # noqa: F403
+from facerec.matcher.v1.caller_pb2 import *  # noqa: F403
 from facerec.matcher.v1.consistency_pb2 import *  # noqa: F403
 from facerec.matcher.v1.erasure_pb2 import *  # noqa: F403
 from facerec.matcher.v1.matcher_pb2 import *  # noqa: F403

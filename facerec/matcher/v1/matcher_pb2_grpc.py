@@ -5,6 +5,7 @@ import warnings
 
 from facerec.matcher.v1 import audit_pb2 as facerec_dot_matcher_dot_v1_dot_audit__pb2
 from facerec.matcher.v1 import calibration_pb2 as facerec_dot_matcher_dot_v1_dot_calibration__pb2
+from facerec.matcher.v1 import caller_pb2 as facerec_dot_matcher_dot_v1_dot_caller__pb2
 from facerec.matcher.v1 import erasure_pb2 as facerec_dot_matcher_dot_v1_dot_erasure__pb2
 from facerec.matcher.v1 import matcher_pb2 as facerec_dot_matcher_dot_v1_dot_matcher__pb2
 from facerec.matcher.v1 import review_pb2 as facerec_dot_matcher_dot_v1_dot_review__pb2
@@ -1248,6 +1249,11 @@ class CollectionServiceStub:
                 request_serializer=facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsResponse.FromString,
                 _registered_method=True)
+        self.GetCaller = channel.unary_unary(
+                '/facerec.matcher.v1.CollectionService/GetCaller',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerResponse.FromString,
+                _registered_method=True)
 
 
 class CollectionServiceServicer:
@@ -1362,6 +1368,14 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCaller(self, request, context):
+        """GetCaller says what the call's key or certificate may do, whatever its role.
+        Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1424,6 +1438,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEvents,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'GetCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCaller,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1752,6 +1771,33 @@ class CollectionService:
             '/facerec.matcher.v1.CollectionService/ListAuditEvents',
             facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsRequest.SerializeToString,
             facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.CollectionService/GetCaller',
+            facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_caller__pb2.GetCallerResponse.FromString,
             options,
             channel_credentials,
             insecure,

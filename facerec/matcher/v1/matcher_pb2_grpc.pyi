@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from facerec.matcher.v1 import audit_pb2 as _audit_pb2
 from facerec.matcher.v1 import calibration_pb2 as _calibration_pb2
+from facerec.matcher.v1 import caller_pb2 as _caller_pb2
 from facerec.matcher.v1 import erasure_pb2 as _erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as _matcher_pb2
 from facerec.matcher.v1 import review_pb2 as _review_pb2
@@ -664,6 +665,10 @@ class CollectionServiceStub:
     """ListAuditEvents pages through the audit events of a collection, newest
     first. Safe to retry.
     """
+    GetCaller: _grpc.UnaryUnaryMultiCallable[_caller_pb2.GetCallerRequest, _caller_pb2.GetCallerResponse]
+    """GetCaller says what the call's key or certificate may do, whatever its role.
+    Safe to retry.
+    """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
@@ -730,6 +735,10 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEventsRequest, _audit_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """ListAuditEvents pages through the audit events of a collection, newest
     first. Safe to retry.
+    """
+    GetCaller: _aio.UnaryUnaryMultiCallable[_caller_pb2.GetCallerRequest, _caller_pb2.GetCallerResponse]  # type: ignore[assignment]
+    """GetCaller says what the call's key or certificate may do, whatever its role.
+    Safe to retry.
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -866,6 +875,16 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_pb2.ListAuditEventsResponse, _abc.Awaitable[_audit_pb2.ListAuditEventsResponse]]:
         """ListAuditEvents pages through the audit events of a collection, newest
         first. Safe to retry.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCaller(
+        self,
+        request: _caller_pb2.GetCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_caller_pb2.GetCallerResponse, _abc.Awaitable[_caller_pb2.GetCallerResponse]]:
+        """GetCaller says what the call's key or certificate may do, whatever its role.
+        Safe to retry.
         """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

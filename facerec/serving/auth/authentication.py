@@ -12,7 +12,7 @@ from facerec.serving.auth import files
 from facerec.serving.auth.errors import NotPermitted
 from facerec.serving.auth.key_store import KeyStore
 from facerec.serving.auth.peer import certificate_names
-from facerec.serving.auth.permissions import Credential, Role
+from facerec.serving.auth.permissions import ANY_ROLE, Credential, Role
 from facerec.serving.middleware import call
 from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Context, Handler, Method
@@ -26,16 +26,16 @@ class Authenticator:
     """Authenticates callers and checks that they have the role of the method they call.
 
     It implements `call.Rates`, by which handlers count further probes. `authenticate` runs before a message
-    is read, `authorize` after. `roles` has the role of each method, by `/SERVICE/METHOD`: a facerec method
-    without one is refused to every caller, and reflection, which shows the public contract, is allowed to
-    every authenticated caller. A stream ends when its caller's permissions end. `probes` has a function for
-    each method whose message may bring other than one probe: it counts them.
+    is read, `authorize` after. `roles` has the role of each method, by `/SERVICE/METHOD`, or ANY_ROLE: a
+    facerec method without an entry is refused to every caller, and reflection, which shows the public
+    contract, is allowed to every authenticated caller. A stream ends when its caller's permissions end.
+    `probes` has a function for each method whose message may bring other than one probe: it counts them.
     """
 
     def __init__(
         self,
         key_store: KeyStore,
-        roles: Mapping[str, Role],
+        roles: Mapping[str, Role | None],
         probes: Mapping[str, Callable[[Any], int]],
     ) -> None:
         self._key_store = key_store
@@ -107,7 +107,8 @@ class Authenticator:
             if method.request_streaming:
                 return await handler(self._authorized_items(method, request), context)
             self._update_current(method)  # the message may have taken long to arrive
-            _check_collection(request, "collection_id")
+            if self._roles.get(method.path, Role.ADMIN) is not ANY_ROLE:
+                _check_collection(request, "collection_id")
             if probes:
                 call.charge(probes(request))
             return await handler(request, context)
@@ -178,10 +179,13 @@ class Authenticator:
             raise _count_denied(error) from None
 
     def _check_role(self, credential: Credential, method: Method) -> None:
-        role = self._roles.get(method.path)
-        if method.service.startswith(CONTRACT_PACKAGE) and (role is None or not credential.permits(role)):
-            lacking = f"does not have the role {role}" if role else "may not call this method"
-            raise NotPermitted(f"{credential.name} {lacking}")
+        if not method.service.startswith(CONTRACT_PACKAGE):
+            return
+        if method.path not in self._roles:
+            raise NotPermitted(f"{credential.name} may not call this method")
+        role = self._roles[method.path]
+        if role is not ANY_ROLE and not credential.permits(role):
+            raise NotPermitted(f"{credential.name} does not have the role {role}")
 
     async def _authorized_items(self, method: Method, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The messages of a stream, each authorized and delayed until the caller's rate allows it."""

@@ -24,7 +24,7 @@ import functools
 import tomllib
 import unicodedata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import pydantic
 
@@ -58,6 +58,8 @@ class Role(enum.StrEnum):
     ADMIN = "admin"  # create and erase collections, export everything, read the audit
 
 
+ANY_ROLE: Final = None
+"""In a table of roles: every authenticated caller may call the method, which is about the caller itself."""
 LIMITED_ROLES = {Role.ENCODE, Role.VERIFY, Role.IDENTIFY}  # whose methods respect a caller's labels
 
 

@@ -38,14 +38,14 @@ class Service:
     Attributes:
         full_name: Its name, such as `facerec.encoder.v1.EncoderService`.
         register: Adds its servicer to a server.
-        roles: The role that each method requires.
+        roles: The role that each method requires, or ANY_ROLE.
         probes: For methods whose message may bring other than one probe, a function that counts them.
         large: The methods whose requests carry images or many faces; others take small messages only.
     """
 
     full_name: str
     register: Callable[[grpc.aio.Server], object]
-    roles: Mapping[str, Role] = dataclasses.field(default_factory=dict)
+    roles: Mapping[str, Role | None] = dataclasses.field(default_factory=dict)
     probes: Mapping[str, Callable[[Any], int]] = dataclasses.field(default_factory=dict)
     large: frozenset[str] = frozenset()
 

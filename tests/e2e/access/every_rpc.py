@@ -199,6 +199,7 @@ class Recorder:
         ):
             await self.ask("UpdateCollection", pb.UpdateCollectionRequest(settings=settings))
         await self.ask("ListAuditEvents", v1.ListAuditEventsRequest())
+        await self.ask("GetCaller", v1.GetCallerRequest())
         await self.ask("ExportFaces", transfer_pb2.ExportFacesRequest())
         await self.ask("CreateCollection", pb.CreateCollectionRequest(collection_id="default"))
         await self.ask("DeleteCollection", pb.DeleteCollectionRequest(collection_id="nowhere"))

@@ -62,6 +62,7 @@ MAPS = {"labels", "metadata", "details"}  # whose keys are anybody's
 NULLABLE = {
     *("expire_time", "duplicate_distance", "recall", "build_time", "quality", "quality_a", "quality_b"),
     "bounding_box",
+    *("caller", "probes_per_second", "failed_tries_per_day"),
     *(
         "database_ready",
         "estimated_faces",

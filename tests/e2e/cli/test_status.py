@@ -75,7 +75,25 @@ def test_a_service_that_a_key_may_only_use_is_ready_and_one_without_a_key_says_h
         assert door.out.endswith(f"matcher {server.address}: ready; the key may not see more\n")
         shown = terminal.run("status", "--json").json["matcher"]
         assert (shown["reachable"], shown["database_ready"], shown["problem"]) == (True, None, "")
+        _check_whoami(terminal)
         monkeypatch.setenv("FACEREC_API_KEY", "fr_lab")
         assert "may not reach this collection" in terminal.run("status").out
     finally:
         server.stop()
+
+
+def _check_whoami(terminal: Terminal) -> None:
+    """The matcher has keys, of which the caller has `door`; the encoder has none."""
+    shown = terminal.run("whoami", "--json").json
+    assert (shown["encoder"]["caller"]["keys_required"], shown["matcher"]["problem"]) == (False, "")
+    assert (shown["matcher"]["caller"]["name"], shown["matcher"]["caller"]["roles"]) == ("door", ["verify"])
+    ran = terminal.run("whoami")
+    assert ran.code == 0
+    _, _, encoder, matcher = [line.split() for line in ran.out.splitlines()]
+    assert encoder[:4] == ["encoder", "no", "key", "required"]
+    assert matcher == ["matcher", "door", "verify", "all", "all", "no", "no", "never"]
+    nowhere = Terminal(NOBODY, terminal.matcher)
+    assert (nowhere.run("whoami").code, nowhere.run("whoami", "--json").json["encoder"]["caller"]) == (
+        1,
+        None,
+    )

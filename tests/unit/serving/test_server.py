@@ -47,6 +47,9 @@ class Servicer(pb.EncoderServiceServicer):
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         raise ValueError("a secret the caller must not see")
 
+    async def GetCaller(self, request: pb.GetCallerRequest, context: Any) -> pb.GetCallerResponse:
+        return pb.GetCallerResponse()
+
 
 def service() -> Service:
     return Service(NAME, lambda server: pb.add_EncoderServiceServicer_to_server(Servicer(), server))
