@@ -62,7 +62,7 @@ class GatewaySettings(ListeningSettings):
     """Answer the paths of CompreFace's API too, under /api/v1/."""
 
     compreface_collection: str = pydantic.Field(DEFAULT_COLLECTION_ID, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
-    """The collection of requests to CompreFace's paths, unless their key names another as COLLECTION:KEY."""
+    """The collection of requests to CompreFace's paths whose key is not limited to a single one."""
 
     def security(self) -> Security:
         """The settings of the connections to the services."""

@@ -11,28 +11,40 @@ from facerec.gateway.methods import METHODS
 
 PAGE_SIZE: Final = 1000
 BY_NAME: Final = {method.name: method for method in METHODS.values()}
-"""The methods of both services by their own names, which are unique."""
+"""The methods of both services by their own names; the matcher's where both have one."""
 
 
 class Calls:
     """Calls methods for the current request, with its key and ids. Every function raises Failed.
 
-    `collection_id` goes into every request that names a collection; `max_seconds` is the time that all calls
-    have together.
+    `max_seconds` is the time that all calls have together.
+
+    Attributes:
+        collection_id: The collection of every request that names one.
+        sends_vectors: Whether the key may have vectors compared and sees distances, so that a photo's vectors
+            need computing only once. Else photos are sent.
     """
 
-    def __init__(self, forwarder: Forwarder, collection_id: str, max_seconds: float) -> None:
+    def __init__(self, forwarder: Forwarder, max_seconds: float) -> None:
+        self.collection_id = ""
+        self.sends_vectors = False
         self._forwarder = forwarder
-        self._collection_id = collection_id
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + max_seconds
         self._held_bytes = 0
+
+    async def authorize(self, collection_id: str) -> None:
+        """Learn what the key may do, and use the one collection that it is limited to, or the given one."""
+        caller = (await self.call("GetCaller")).caller
+        reachable = caller.collection_ids
+        self.collection_id = reachable[0] if len(reachable) == 1 else collection_id
+        self.sends_vectors = not caller.keys_required or (caller.scores and caller.encodings)
 
     async def call(self, name: str, **fields: Any) -> Any:
         """Call a method by its own name with the fields of its request; returns its answer."""
         method = BY_NAME[name]
         if "collection_id" in method.request.DESCRIPTOR.fields_by_name:
-            fields["collection_id"] = self._collection_id
+            fields["collection_id"] = self.collection_id
         left_seconds = self._ends_at - self._loop.time()
         if left_seconds <= 0:
             raise failures.fail(

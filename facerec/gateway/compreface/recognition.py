@@ -22,6 +22,10 @@ from facerec.matcher.v1 import matcher_pb2
 
 MAX_PREDICTIONS: Final = 100
 _MAX_DISTANCE: Final = 4.0  # the largest that Identify takes
+_MAX_PROBES: Final = 16  # of one Identify
+
+Found = tuple[list[matcher_pb2.IdentifiedFace], float]
+"""What Identify answers of each face, and the collection's threshold."""
 
 
 async def detect(asked: Asked, calls: Calls) -> Any:
@@ -38,17 +42,15 @@ async def recognize(asked: Asked, calls: Calls) -> Any:
     if not asked.truth("detect_faces", default=True):
         raise Refused("detect_faces=false is not supported: faces are searched for", refusals.BAD_ARGUMENT)
     photo = asked.photo("file")
-    faces = await find_faces(calls, photo, options, encode=False)
-    found, threshold = await search(calls, count, [matcher_pb2.Probe(image=photo)], all_faces=True)
-    by_box = {box_of(each.bounding_box): each for each in found}
-    result = []
-    for face in faces:
-        if face.box not in by_box:
-            raise failures.fail(
-                FacerecError("the gateway's encoder and the matcher's differ: give both the same")
-            )
-        nearest = subjects_of(by_box[face.box], count, threshold)
-        result.append(face.to_json(options) | {"subjects": nearest})
+    faces = await find_faces(calls, photo, options, encode=calls.sends_vectors)
+    if calls.sends_vectors:
+        found, threshold = await search(calls, count, [face.as_vector() for face in faces])
+    else:
+        found, threshold = await _search_photo(calls, count, faces)
+    result = [
+        face.to_json(options) | {"subjects": subjects_of(each, count, threshold)}
+        for face, each in zip(faces, found, strict=True)
+    ]
     return {"result": result} | await plugins_versions(calls, options)
 
 
@@ -57,18 +59,37 @@ def predictions(asked: Asked) -> int:
     return asked.whole("prediction_count", 1, 1, MAX_PREDICTIONS)
 
 
-async def search(
-    calls: Calls, count: int, probes: Sequence[matcher_pb2.Probe], *, all_faces: bool
-) -> tuple[list[matcher_pb2.IdentifiedFace], float]:
-    """Search for faces; returns their answers and the collection's threshold. Raises Failed.
+async def search(calls: Calls, count: int, probes: Sequence[matcher_pb2.Probe]) -> Found:
+    """Search for the faces of vectors. Raises Failed."""
+    found: list[matcher_pb2.IdentifiedFace] = []
+    threshold = 0.0
+    for at in range(0, len(probes), _MAX_PROBES):
+        some, threshold = await _search(calls, count, probes=probes[at : at + _MAX_PROBES])
+        found += some
+    return found, threshold
 
-    Where fewer than `count` persons are within the threshold, those beyond follow, as CompreFace answers
-    them too: for callers who see distances, as others may not learn who is near without a match.
+
+async def _search_photo(calls: Calls, count: int, faces: Sequence[PhotoFace]) -> Found:
+    """Search for faces of a photo, by the photo. Raises Failed."""
+    probe = matcher_pb2.Probe(image=faces[0].photo)
+    found, threshold = await _search(calls, count, probes=[probe], all_faces=True)
+    by_box = {box_of(each.bounding_box): each for each in found}
+    if any(face.box not in by_box for face in faces):
+        raise failures.fail(
+            FacerecError("the gateway's encoder and the matcher's differ: give both the same")
+        )
+    return [by_box[face.box] for face in faces], threshold
+
+
+async def _search(calls: Calls, count: int, **fields: Any) -> Found:
+    """Search once, and again where fewer than `count` persons are within the collection's threshold.
+
+    The second search answers those beyond it, as CompreFace does: for callers who see distances, as others
+    may not learn who is near without a match.
     """
-    fields = {"probes": probes, "all_faces": all_faces, "max_candidates": count}
-    within = await calls.call("Identify", **fields)
+    within = await calls.call("Identify", max_candidates=count, **fields)
     if any(len(face.candidates) < count and face.HasField("exact") for face in within.faces):
-        beyond = await calls.call("Identify", **fields, max_distance=_MAX_DISTANCE)
+        beyond = await calls.call("Identify", max_candidates=count, max_distance=_MAX_DISTANCE, **fields)
         return list(beyond.faces), within.threshold
     return list(within.faces), within.threshold
 
@@ -102,8 +123,7 @@ async def verify_example(asked: Asked, calls: Calls) -> Any:
     example = matcher_pb2.Probe(face_id=image_id)
     result = []
     for face in await find_faces(calls, photo, options, encode=True):
-        probe = face.as_vector() if face.index else face.as_photo()
-        near = await compare(calls, probe, example)
+        near = await compare(calls, _probe(calls, face), example)
         result.append(face.to_json(options) | {"subject": subject, "similarity": near})
     return {"result": result} | await plugins_versions(calls, options)
 
@@ -115,17 +135,15 @@ async def verify_photos(asked: Asked, calls: Calls) -> Any:
     source = one_face(await find_faces(calls, photos[0], options, encode=True))
     matches = []
     for target in await find_faces(calls, photos[1], options, encode=True):
-        near = await compare(calls, *_probes(source, target))
+        near = await compare(calls, _probe(calls, source), _probe(calls, target))
         matches.append(target.to_json(options) | {"similarity": near})
     answer = {"source_image_face": source.to_json(options), "face_matches": matches}
     return {"result": [answer | await plugins_versions(calls, options)]}
 
 
-def _probes(source: PhotoFace, target: PhotoFace) -> tuple[matcher_pb2.Probe, matcher_pb2.Probe]:
-    """Two faces to compare: as photos if each is its photo's largest, as vectors take a right."""
-    if source.index or target.index:
-        return source.as_vector(), target.as_vector()
-    return source.as_photo(), target.as_photo()
+def _probe(calls: Calls, face: PhotoFace) -> matcher_pb2.Probe:
+    """A face to compare: as a vector if the key may send those, or if its photo has a larger face."""
+    return face.as_vector() if calls.sends_vectors or face.index else face.as_photo()
 
 
 async def compare(calls: Calls, a: matcher_pb2.Probe, b: matcher_pb2.Probe) -> float:

@@ -1,7 +1,6 @@
 """Answers CompreFace's paths, with its form of keys and errors."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,14 +16,13 @@ from facerec.gateway.forwarding import Forwarder
 from facerec.serving.middleware import status
 
 KEY_HEADER: Final = "x-api-key"
-_WITH_COLLECTION: Final = re.compile(r"([a-z0-9][a-z0-9_-]{0,62}):(.+)")
 
 
 class CompreFaceSite:
     """The site of CompreFace's paths.
 
-    A key of CompreFace's chooses a collection. Here the key of a request is an API key, after which the
-    services decide; `COLLECTION:KEY` chooses another collection than `collection_id`. All calls of a request
+    The key of a request is an API key, for the services to check. As a key of CompreFace's has faces of its
+    own, one that is limited to a collection chooses that; others get `collection_id`. All calls of a request
     have `max_seconds` together.
     """
 
@@ -64,18 +62,18 @@ class CompreFaceSite:
             )
         route, in_path = found
         current.method = route.method
-        calls = Calls(self._forwarder, self._authorize(current, in_path), self._max_seconds)
+        _set_key(current, in_path)
+        body.check()
+        calls = Calls(self._forwarder, self._max_seconds)
+        await calls.authorize(self._collection_id)
         kind = current.headers.get("content-type", "")
         request = asked.read(in_path, scope["query_string"], kind, await body.read_all())
         return route.http_status, await unless_gone(body, route.handler(request, calls))
 
-    def _authorize(self, current: Exchange, in_path: Mapping[str, str]) -> str:
-        """Have the services check the request's key; returns the collection. Raises Refused."""
-        key = current.headers.get(KEY_HEADER) or in_path.get("api_key", "")
-        collection_id = self._collection_id
-        if chosen := _WITH_COLLECTION.fullmatch(key):
-            collection_id, key = chosen.groups()
-        if not key:
-            raise Refused(f"Missing header: {KEY_HEADER}", refusals.MISSING_HEADER)
-        current.headers["authorization"] = f"Bearer {key}"
-        return collection_id
+
+def _set_key(current: Exchange, in_path: Mapping[str, str]) -> None:
+    """Have calls bring the request's key. Raises Refused if it has none."""
+    key = current.headers.get(KEY_HEADER) or in_path.get("api_key")
+    if not key:
+        raise Refused(f"Missing header: {KEY_HEADER}", refusals.MISSING_HEADER)
+    current.headers["authorization"] = f"Bearer {key}"

@@ -1,6 +1,6 @@
 """Searches and comparisons of vectors that the plugin `calculator` answered."""
 
-from typing import Any, Final
+from typing import Any
 
 from facerec.encoder.v1 import encoder_pb2
 from facerec.gateway.compreface import recognition, refusals
@@ -9,20 +9,16 @@ from facerec.gateway.compreface.calls import Calls
 from facerec.gateway.compreface.refusals import Refused
 from facerec.matcher.v1 import matcher_pb2
 
-_MAX_PROBES: Final = 16  # of one Identify
-
 
 async def recognize(asked: Asked, calls: Calls) -> Any:
     """The nearest subjects of each vector. Raises Refused and Failed."""
     count, vectors = recognition.predictions(asked), _vectors(asked, "embeddings")
     probes = await _probes(calls, vectors)
-    result = []
-    for at in range(0, len(vectors), _MAX_PROBES):
-        some = slice(at, at + _MAX_PROBES)
-        found, threshold = await recognition.search(calls, count, probes[some], all_faces=False)
-        for vector, face in zip(vectors[some], found, strict=True):
-            nearest = recognition.subjects_of(face, count, threshold)
-            result.append({"embedding": vector, "similarities": nearest})
+    found, threshold = await recognition.search(calls, count, probes)
+    result = [
+        {"embedding": vector, "similarities": recognition.subjects_of(face, count, threshold)}
+        for vector, face in zip(vectors, found, strict=True)
+    ]
     return {"result": result}
 
 

@@ -85,7 +85,7 @@ class Slow:
 async def test_all_calls_of_a_request_have_its_time_together() -> None:
     begin()
     slow = Slow()
-    calls = Calls(slow, "default", 0.05)  # type: ignore[arg-type]
+    calls = Calls(slow, 0.05)  # type: ignore[arg-type]
     with pytest.raises(Failed) as failed:
         while True:
             await calls.call("GetPerson", person_id="ann")
@@ -97,7 +97,7 @@ async def test_all_calls_of_a_request_have_its_time_together() -> None:
 
 async def test_names_that_are_collected_count_as_bytes_of_the_answer() -> None:
     begin()
-    calls = Calls(Slow(), "default", 1.0)  # type: ignore[arg-type]
+    calls = Calls(Slow(), 1.0)  # type: ignore[arg-type]
     with pytest.raises(Failed) as failed:
         calls.hold(100_000)
     assert refusals.reason(failed.value) == Reason.OVERLOADED
