@@ -58,9 +58,7 @@ class GatewayServer:
             max_message_bytes=settings.max_request_bytes,
         )
         forwarder = Forwarder(self._services, settings.max_call_seconds)
-        sites: list[Site] = []
-        if settings.compreface_paths:
-            sites.append(CompreFaceSite(forwarder, settings.compreface_collection, settings.max_call_seconds))
+        sites = _sites(settings, forwarder)
         loopback = self._address.is_loopback
         self._app = Gateway(settings, self._services, forwarder, sites, loopback=loopback)
         self._admin = (
@@ -134,6 +132,15 @@ class GatewayServer:
             ssl_context_factory=(lambda *_: self._tls.context) if self._tls else None,  # type: ignore[union-attr]
         )
         return _Uvicorn(config)
+
+
+def _sites(settings: GatewaySettings, forwarder: Forwarder) -> list[Site]:
+    """What else is answered, as the settings ask for."""
+    sites: list[Site] = []
+    if settings.compreface_paths:
+        collection_id, max_seconds = settings.compreface_collection, settings.max_call_seconds
+        sites.append(CompreFaceSite(forwarder, collection_id, max_seconds))
+    return sites
 
 
 def _has_tls(settings: GatewaySettings) -> bool:

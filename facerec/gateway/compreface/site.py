@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from facerec.gateway.admission import BodyReader, Scope
 from facerec.gateway.answers import AnswerSender
-from facerec.gateway.app import unless_gone
 from facerec.gateway.compreface import asked, refusals, routes
 from facerec.gateway.compreface.calls import Calls
 from facerec.gateway.compreface.refusals import Refused
 from facerec.gateway.exchange import Exchange
 from facerec.gateway.failures import Failed, fail
 from facerec.gateway.forwarding import Forwarder
+from facerec.gateway.hangups import unless_gone
 from facerec.serving.middleware import status
 
 KEY_HEADER: Final = "x-api-key"
@@ -47,7 +47,8 @@ class CompreFaceSite:
         except Failed as failed:
             refused = refusals.from_failure(failed)
         except Exception as error:
-            refused = refusals.from_failure(fail(status.to_internal_error(error, scope["path"])))
+            where = current.method.path if current.method else ""  # the path may have a name or a key
+            refused = refusals.from_failure(fail(status.to_internal_error(error, where)))
         else:
             await answer.send_all(http_status, text)
             return

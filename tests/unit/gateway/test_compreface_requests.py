@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from facerec.gateway import exchange
 from facerec.gateway.compreface import asked, refusals, routes
 from facerec.gateway.compreface.calls import Calls
 from facerec.gateway.compreface.refusals import Refused
+from facerec.gateway.compreface.site import CompreFaceSite
 from facerec.gateway.exchange import Exchange
 from facerec.gateway.failures import Failed
 from facerec.serving.fairness.byte_budget import FairByteBudget
@@ -101,3 +103,40 @@ async def test_names_that_are_collected_count_as_bytes_of_the_answer() -> None:
     with pytest.raises(Failed) as failed:
         calls.hold(100_000)
     assert refusals.reason(failed.value) == Reason.OVERLOADED
+
+
+class Broken:
+    """A forwarder that fails as nothing should."""
+
+    async def unary(self, method: Any, data: bytes, timeout_seconds: float) -> bytes:
+        raise RuntimeError("Ann")
+
+
+class Body:
+    """The body of a request without one."""
+
+    def check(self) -> None:
+        pass
+
+
+class Sent:
+    """Notes what is answered."""
+
+    async def send_all(self, http_status: int, body: bytes) -> None:
+        self.http_status, self.body = http_status, json.loads(body)
+
+
+async def test_an_unexpected_error_has_the_form_too_and_the_log_has_neither_name_nor_key() -> None:
+    headers = [(b"x-api-key", b"secret")]
+    current = Exchange(headers, None, FairByteBudget(1), FairByteBudget(1))
+    exchange.begin(current)
+    scope = {"method": "DELETE", "raw_path": b"/api/v1/recognition/subjects/Ann", "query_string": b""}
+    scope["path"] = "/api/v1/recognition/subjects/Ann"
+    site = CompreFaceSite(Broken(), "default", 1.0)  # type: ignore[arg-type]
+    sent = Sent()
+    assert site.takes(scope, current)
+    with structlog.testing.capture_logs() as logged:
+        await site.answer(scope, Body(), sent, current)  # type: ignore[arg-type]
+    assert (sent.http_status, sent.body["code"], current.code) == (500, 0, "INTERNAL")
+    assert logged[0]["event"] == "internal_error"
+    assert not any(secret in json.dumps([logged, sent.body]) for secret in ("Ann", "secret"))
