@@ -13,8 +13,6 @@ from facerec.gateway.compreface.scores import probability
 from facerec.matcher.v1 import matcher_pb2
 
 CALCULATOR: Final = "calculator"
-MAX_FACES: Final = 1000
-"""Most faces of a photo, as the encoder has it."""
 
 Box = tuple[int, int, int, int]
 

@@ -4,8 +4,11 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 
+from facerec.client import Encoding, MatcherClient
+from facerec.contract import DEFAULT_SPACE
 from tests.e2e.gateway.compreface.calling import RECOGNITION, call, enroll, refusal, upload
 
 pytestmark = pytest.mark.usefixtures("empty")
@@ -76,6 +79,21 @@ def test_examples_are_paged_and_erased_by_id_by_subject_and_all(
     assert refusal(call(server, "DELETE", f"{path}?subject=")) == (400, 26)
     assert call(server, "DELETE", path).json == {"deleted": 1}
     assert call(server, "GET", f"{RECOGNITION}/subjects").json == {"subjects": []}
+
+
+def test_more_people_than_one_call_erases_are_paged_and_erased(
+    server: str, matcher_address: str, collection: str
+) -> None:
+    names = [f"person {number:03}" for number in range(105)]
+    vectors = np.random.default_rng(5).normal(0, 0.1, (len(names), 128)).astype(np.float32)
+    with MatcherClient(matcher_address) as matcher:
+        for name, vector in zip(names, vectors, strict=True):
+            matcher.enroll(name, Encoding(vector, DEFAULT_SPACE), collection_id=collection)
+    assert call(server, "GET", f"{RECOGNITION}/subjects").json == {"subjects": names}
+    page = call(server, "GET", f"{RECOGNITION}/faces?page=5&size=20").json
+    assert [face["subject"] for face in page["faces"]] == names[100:]
+    assert (page["total_elements"], page["total_pages"]) == (105, 6)
+    assert call(server, "DELETE", f"{RECOGNITION}/subjects").json == {"deleted": 105}
 
 
 def test_an_example_is_a_photo_of_one_face(server: str, photos: Mapping[str, bytes]) -> None:
