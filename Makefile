@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages test-browser bench-consistency soak-model bench-scores bench-gateway bench-people client-stubs chart
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages test-browser bench-consistency soak-model bench-scores bench-gateway bench-people client-stubs chart test-compat
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -128,6 +128,14 @@ $(VENV)/browser/.done: $(VENV)/.build requirements/browser.lock
 
 test-browser: $(VENV)/.dev $(VENV)/browser/.done ## Walk through the console in a real browser; needs Chromium (Debian: the package chromium), or CHROMIUM=PROGRAM; SCREENSHOTS=DIR keeps a picture of each page.
 	@CHROMIUM="$(CHROMIUM)" SCREENSHOTS="$(SCREENSHOTS)" PYTHONPATH=$(abspath $(VENV)/browser) $(BIN)/python -m pytest -q -n 0 tests/browser
+
+$(VENV)/compat/.done: $(VENV)/.build requirements/compat.lock
+	$(PYTHON) -m venv $(VENV)/compat
+	$(VENV)/compat/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r requirements/compat.lock
+	@touch $@
+
+test-compat: $(VENV)/.dev $(VENV)/compat/.done ## Run other systems' own clients, unchanged, against the gateway; needs the index.
+	@COMPAT_PYTHON=$(abspath $(VENV)/compat/bin/python) $(BIN)/python -m pytest -q -n 0 tests/compat
 
 stubs: $(VENV)/.dev ## Generate the protobuf and gRPC stubs from protos/.
 	@scripts/stubs.sh

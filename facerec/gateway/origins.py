@@ -8,7 +8,7 @@ from facerec.loopback import is_loopback_host
 
 _ALLOWED_HEADERS: Final = (
     "authorization, content-type, connect-protocol-version, connect-timeout-ms, grpc-timeout, x-grpc-web, "
-    "x-user-agent, x-request-id, x-on-behalf-of, traceparent"
+    "x-user-agent, x-request-id, x-on-behalf-of, traceparent, x-api-key"
 )
 _EXPOSED_HEADERS: Final = "retry-after, x-request-id, grpc-status, grpc-message, grpc-status-details-bin"
 _PREFLIGHT_SECONDS: Final = "7200"
@@ -59,7 +59,7 @@ class Origins:
     def preflight(self) -> Headers:
         """Further headers of the answer to a browser that asks before it calls for a page."""
         return [
-            (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
+            (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
             (b"access-control-allow-headers", _ALLOWED_HEADERS.encode()),
             (b"access-control-max-age", _PREFLIGHT_SECONDS.encode()),
         ]

@@ -15,6 +15,7 @@ from facerec import certificates
 from facerec.certificates import CertificatesInvalid
 from facerec.gateway import connections
 from facerec.gateway.app import Gateway
+from facerec.gateway.compreface.site import CompreFaceSite
 from facerec.gateway.console import availability
 from facerec.gateway.console.session import Sealer
 from facerec.gateway.console.sessions import Sessions
@@ -66,7 +67,7 @@ class GatewayServer:
         self._sessions = (
             None if self.console_refusal else _sessions(settings, forwarder, is_loopback=loopback)
         )
-        sites: list[Site] = [ConsoleSite(self._sessions)] if self._sessions else []
+        sites = _sites(settings, forwarder, self._sessions)
         self._app = Gateway(
             settings, self._services, forwarder, sites, sessions=self._sessions, loopback=loopback
         )
@@ -153,6 +154,15 @@ def _sessions(settings: GatewaySettings, forwarder: Forwarder, *, is_loopback: b
     sealer = Sealer(settings.session_secret_file, max(1, round(settings.session_hours * 3600)))
     keys_expected = availability.expects_keys(settings, is_loopback=is_loopback)
     return Sessions(sealer, forwarder, keys_expected=keys_expected)
+
+
+def _sites(settings: GatewaySettings, forwarder: Forwarder, sessions: Sessions | None) -> list[Site]:
+    """What else is answered, as the settings ask for; without sessions there is no console."""
+    sites: list[Site] = [ConsoleSite(sessions)] if sessions else []
+    if settings.compreface_paths:
+        collection_id, max_seconds = settings.compreface_collection, settings.max_call_seconds
+        sites.append(CompreFaceSite(forwarder, collection_id, max_seconds))
+    return sites
 
 
 def _has_tls(settings: GatewaySettings) -> bool:

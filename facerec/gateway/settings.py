@@ -7,6 +7,7 @@ import pydantic
 from pydantic_settings import SettingsConfigDict
 
 from facerec.client import Security
+from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.serving.server.settings import ListeningSettings
 
 
@@ -75,6 +76,12 @@ class GatewaySettings(ListeningSettings):
     max_call_seconds: float = pydantic.Field(60.0, gt=0, le=3600)
     """Longest that a unary call without a deadline may take, and that a body may take to arrive, in seconds;
     in a stream it is the time between two messages. A client may take as long to read 64 KiB of an answer."""
+
+    compreface_paths: bool = False
+    """Answer the paths of CompreFace's API too, under /api/v1/."""
+
+    compreface_collection: str = pydantic.Field(DEFAULT_COLLECTION_ID, pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    """The collection of requests to CompreFace's paths whose key is not limited to a single one."""
 
     def security(self) -> Security:
         """The settings of the connections to the services."""

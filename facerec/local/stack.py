@@ -38,7 +38,7 @@ class StackOptions:
     """Where the stack keeps its data and listens; an empty `database_url` means the embedded PostgreSQL.
 
     An empty `gateway_address` means no gateway. `standbys` is the number of PostgreSQL's standbys, which the
-    matcher reads from.
+    matcher reads from. `compreface` has the gateway answer CompreFace's paths.
     """
 
     data_dir: Path
@@ -48,6 +48,7 @@ class StackOptions:
     database_url: str = ""
     insecure: bool = False
     standbys: int = 0
+    compreface: bool = False
 
 
 def run(options: StackOptions, *, ready: Ready, say: Callable[[str], None]) -> None:
@@ -112,6 +113,8 @@ class Stack:
         if self._gateway_address:
             settings = {"ENCODER_ADDRESS": encoder_address}
             settings["MATCHER_ADDRESS"] = str(ports.from_here(self._matcher_address))
+            if self._options.compreface:
+                settings["COMPREFACE_PATHS"] = "true"
             self._serve("gateway", self._gateway_address, settings)
         self._wait_until_serving()
         settings = {"DATABASE_URL": owning_url, "MAINTAIN_ONCE": "false"}  # the supervisor restarts what ends

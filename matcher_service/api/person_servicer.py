@@ -84,12 +84,13 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: pb.UpdatePersonRequest, context: Context
     ) -> pb.UpdatePersonResponse:
         """Change a person."""
-        person = await self._persons.update_person(
+        person, created = await self._persons.update_person(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
             attributes.person_change(request),
+            allow_missing=request.allow_missing,
         )
-        return pb.UpdatePersonResponse(person=answers.person_message(person))
+        return pb.UpdatePersonResponse(person=answers.person_message(person), person_created=created)
 
     async def RenamePerson(
         self, request: pb.RenamePersonRequest, context: Context
@@ -173,7 +174,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         external_ref = ids.free_text(request.external_ref, "external_ref")
         faces, token = await self._persons.list_faces(
             ids.collection_id(request.collection_id),
-            ids.person_id(request.person_id) if request.person_id or not external_ref else "",
+            ids.person_id(request.person_id) if request.person_id else "",
             external_ref,
             ids.page_size(request.page_size),
             request.page_token,

@@ -41,9 +41,17 @@ class PersonService:
         persons, more = await self._repository.list_persons(collection_id, selection, after, page_size)
         return persons, page_tokens.person_token(collection_id, persons[-1], selection) if more else ""
 
-    async def update_person(self, collection_id: str, person_id: str, change: PersonChange) -> Person:
-        """Change a person. Raises PersonNotFound, OptionInvalid for too many labels."""
-        return _found(await self._repository.update_person(collection_id, person_id, change))
+    async def update_person(
+        self, collection_id: str, person_id: str, change: PersonChange, *, allow_missing: bool
+    ) -> tuple[Person, bool]:
+        """Change a person, whom `allow_missing` adds if there is none; returns whether it did.
+
+        Raises PersonNotFound, OptionInvalid for too many labels.
+        """
+        person, created = await self._repository.update_person(
+            collection_id, person_id, change, allow_missing=allow_missing
+        )
+        return _found(person), created
 
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge:
         """Move all faces of the source to the target and erase the source.
@@ -73,7 +81,8 @@ class PersonService:
     ) -> tuple[list[Face], str]:
         """Read a page of faces, oldest first, and the next page's token.
 
-        They are a person's, or with a `person_id` of "" everybody's with the reference `external_ref`.
+        They are a person's, or with a `person_id` of "" everybody's with the reference `external_ref`, or
+        without either all of the collection, by id.
         Raises PersonNotFound, OptionInvalid for a token of another list.
         """
         scope = (collection_id, person_id, external_ref)

@@ -42,11 +42,23 @@ class PersonRepository:
             return await read_page(session, selection, after, limit)
 
     @retried_on_schema_change
-    async def update_person(self, collection_id: str, person_id: str, change: PersonChange) -> Person | None:
-        """Change a person. Raises OptionInvalid for too many labels."""
-        attributes = change.attributes
+    async def update_person(
+        self, collection_id: str, person_id: str, change: PersonChange, *, allow_missing: bool
+    ) -> tuple[Person | None, bool]:
+        """Change a person, whom `allow_missing` adds if there is none, and say whether it did.
+
+        Raises OptionInvalid for too many labels.
+        """
+        attributes, created = change.attributes, False
         async with self.database.transaction(collection_id) as session:
-            await session.required_row("lock_persons", person_ids=[person_id])
+            if allow_missing:
+                created = await session.row("add_person", person_id=person_id) is not None
+            locked = await session.required_row("lock_persons", person_ids=[person_id])
+            if allow_missing and locked["person_key"] is None:
+                raise Overloaded(
+                    "the person was erased during the call; retry later",
+                    retry_after_seconds=RETRY_OVERLOADED_SECONDS,
+                )
             row = await session.required_row(
                 "update_person",
                 person_id=person_id,
@@ -60,11 +72,13 @@ class PersonRepository:
                 check_count(len(Attributes.of(row["labels"], row["metadata"]).labels), "labels")
                 changed = changed_fields(row)
                 details = {"changed": changed} if changed else {}
+                if created:
+                    details["created"] = "true"
                 if row["suspended_or_resumed"]:
                     details["suspended"] = str(row["suspended"]).lower()
                 event = Change(Action.UPDATE_PERSON, row["person_tag"], persons=1, details=details)
                 await append_event(session, event)
-        return person_of(row)
+        return person_of(row), created
 
     @retried_on_schema_change
     async def get_persons(self, collection_id: str, person_ids: list[str]) -> dict[str, Person]:
@@ -132,14 +146,19 @@ class PersonRepository:
     ) -> list[Face] | None:
         """Read a person's faces, or without a person id everybody's, oldest first, after a time and id.
 
-        With an `external_ref` only those with this reference. None if there is no such person.
+        With an `external_ref` only those with this reference; with neither all, by id alone. None if there is
+        no such person.
         """
         after_time, after_face_id = after or (None, None)
         page: dict[str, Any] = {"after_time": after_time, "after_face_id": after_face_id, "max_rows": limit}
         async with self.database.search_session(collection_id) as session:
             if not person_id:
-                rows = await session.required_rows(
-                    "list_faces_by_reference", external_ref=external_ref, **page
+                rows = (
+                    await session.required_rows("list_faces_by_reference", external_ref=external_ref, **page)
+                    if external_ref
+                    else await session.required_rows(
+                        "list_all_faces", after_face_id=after_face_id, max_rows=limit
+                    )
                 )
                 return [face_of(row, row["person_id"]) for row in rows if row["person_id"] is not None]
             rows = await session.required_rows(

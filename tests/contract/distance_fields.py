@@ -34,7 +34,7 @@ IdentifiedFace: probe_index bounding_box quality photos qualities
 CompareResponse: space quality_a quality_b
 GetPersonResponse: person
 ListPersonsResponse: persons next_page_token
-UpdatePersonResponse: person
+UpdatePersonResponse: person person_created
 ExportPersonResponse: person faces events
 ExportedFace: face
 AuditEvent: event_id event_time action caller person_tag persons faces details

@@ -27,7 +27,7 @@ NOT_INVALID = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.ALREADY_EXISTS,
 }
-NEED_ONE_OF_SEVERAL = {"UpdatePerson", "UpdateFace", "UpdateCollection", "ListFaces"}
+NEED_ONE_OF_SEVERAL = {"UpdatePerson", "UpdateFace", "UpdateCollection"}
 SPACE = "dlib-resnet-v1/small/150x0.25"
 
 

@@ -259,6 +259,9 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         max_rows=100,
     )
     assert "external_ref_create_time_face" in referred
+    every = await plan(database, "list_all_faces", after_face_id=uuid.uuid4(), max_rows=100)
+    assert f"Index Scan using {face}_" in every, every
+    assert "(face_id > " in every and "Sort" not in every.partition("Limit")[2], every
     export = await plan(
         database,
         "export_faces",

@@ -40,6 +40,9 @@ def up(
             min=0, max=8, help="Standbys of the embedded PostgreSQL that searches read; each copies all data."
         ),
     ] = 0,
+    compreface: Annotated[
+        bool, typer.Option("--compreface", help="The gateway answers the paths of CompreFace's API too.")
+    ] = False,
 ) -> None:
     """Run both services and the gateway here, until Ctrl-C.
 
@@ -59,6 +62,7 @@ def up(
         database_url=database_url,
         insecure=insecure,
         standbys=standbys,
+        compreface=compreface,
     )
     try:
         stack.run(options, ready=_report, say=_say)

@@ -12,13 +12,14 @@ from facerec.matcher import v1
 def list_faces(
     person_id: str = "", *, external_ref: str = "", page_size: int = 0, collection_id: str = ""
 ) -> PagedCall[StoredFace]:
-    """Iterate over a person's faces, or those of everybody with one reference, oldest first.
+    """Iterate over a person's faces, or those of everybody with one reference, oldest first, or over all.
 
     Pages are fetched while the loop runs; each is a call with a deadline of its own, and may raise.
 
     Args:
-        person_id: The person, 1 to 128 characters; "" for everybody, with an `external_ref`.
-        external_ref: Only faces with this reference of yours; "" for all.
+        person_id: The person, 1 to 128 characters; "" for everybody.
+        external_ref: Only faces with this reference of yours; "" for all. All faces of everybody are ordered
+            by their ids.
         page_size: How many faces one call fetches, 1 to 1000. 0 is 100.
         collection_id: The collection; "" is `default`.
 

@@ -114,6 +114,7 @@ def update_person(
     replace_labels: bool = False,
     metadata: Metadata | None = None,
     suspended: bool | None = None,
+    allow_missing: bool = False,
     collection_id: str = "",
 ) -> Call[Person]:
     """Change a person's display name, labels or metadata, or suspend or resume the person.
@@ -128,6 +129,8 @@ def update_person(
         metadata: Data of your own that replaces the person's; {} removes it. None leaves it.
         suspended: True suspends the person: `verify` refuses a claim as PERSON_SUSPENDED, and `identify` does
             not find them. False resumes them. None leaves it.
+        allow_missing: Whether a person who does not exist is added, without faces; then nothing else need be
+            given. Default: False.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -148,6 +151,8 @@ def update_person(
         ['ann']
         >>> matcher.update_person("ann", suspended=False).suspended
         False
+        >>> matcher.update_person("ben", allow_missing=True).face_count
+        0
     """
     given = {key: value for key, value in (labels or {}).items() if value is not None}
     paths = ["labels"] if replace_labels else [f"labels.{key}" for key in labels or ()]
@@ -162,6 +167,7 @@ def update_person(
         metadata=metadata_struct(metadata),
         suspended=suspended,
         update_mask=FieldMask(paths=paths),
+        allow_missing=allow_missing,
     )
     return Call("UpdatePerson", request, lambda response: Person.from_message(response.person))
 

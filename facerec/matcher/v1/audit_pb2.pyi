@@ -35,8 +35,8 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     person.
     """
     AUDIT_ACTION_UPDATE_PERSON: _AuditAction.ValueType  # 3
-    """AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata, or
-    suspended or resumed a person.
+    """AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata,
+    suspended or resumed a person, or added one without faces.
     """
     AUDIT_ACTION_MERGE_PERSONS: _AuditAction.ValueType  # 4
     """AUDIT_ACTION_MERGE_PERSONS moved one person's faces to another."""
@@ -85,8 +85,8 @@ AUDIT_ACTION_IMPORT: AuditAction.ValueType  # 2
 person.
 """
 AUDIT_ACTION_UPDATE_PERSON: AuditAction.ValueType  # 3
-"""AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata, or
-suspended or resumed a person.
+"""AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata,
+suspended or resumed a person, or added one without faces.
 """
 AUDIT_ACTION_MERGE_PERSONS: AuditAction.ValueType  # 4
 """AUDIT_ACTION_MERGE_PERSONS moved one person's faces to another."""
@@ -249,7 +249,8 @@ class AuditEvent(_message.Message):
         changed, never their values, but for `suspended`, which is `true` or `false`
         where that changed; `persons_suspended` and `persons_resumed` count the
         people of an import for whom it did; `duplicate_policy` is `ignored` for an
-        import into a collection that refuses duplicates.
+        import into a collection that refuses duplicates; `created` is `true` where
+        UpdatePerson added the person.
         """
 
     def __init__(

@@ -1614,6 +1614,7 @@ class UpdatePersonRequest(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
+    ALLOW_MISSING_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
@@ -1625,6 +1626,10 @@ class UpdatePersonRequest(_message.Message):
     suspended: _builtins.bool
     """suspended suspends or resumes the person. Default: unchanged, or false where
     update_mask names it.
+    """
+    allow_missing: _builtins.bool
+    """allow_missing adds the person, without faces, if there is none; the request
+    may then change nothing else. Default: false, PERSON_NOT_FOUND.
     """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -1658,10 +1663,11 @@ class UpdatePersonRequest(_message.Message):
         metadata: _struct_pb2.Struct | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         suspended: _builtins.bool | None = ...,
+        allow_missing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_suspended", b"_suspended", "display_name", b"display_name", "metadata", b"metadata", "suspended", b"suspended", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_suspended", b"_suspended", "collection_id", b"collection_id", "display_name", b"display_name", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "suspended", b"suspended", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_suspended", b"_suspended", "allow_missing", b"allow_missing", "collection_id", b"collection_id", "display_name", b"display_name", "labels", b"labels", "metadata", b"metadata", "person_id", b"person_id", "suspended", b"suspended", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
@@ -1681,6 +1687,9 @@ class UpdatePersonResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PERSON_FIELD_NUMBER: _builtins.int
+    PERSON_CREATED_FIELD_NUMBER: _builtins.int
+    person_created: _builtins.bool
+    """person_created says that this call added the person."""
     @_builtins.property
     def person(self) -> Global___Person:
         """person is the person after the change."""
@@ -1689,10 +1698,11 @@ class UpdatePersonResponse(_message.Message):
         self,
         *,
         person: Global___Person | None = ...,
+        person_created: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person", "person_created", b"person_created"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2129,8 +2139,8 @@ Global___BatchDeletePersonsResponse: _TypeAlias = BatchDeletePersonsResponse  # 
 
 @_typing.final
 class ListFacesRequest(_message.Message):
-    """ListFacesRequest asks for a page of faces: a person's, or with external_ref
-    the collection's.
+    """ListFacesRequest asks for a page of faces: a person's, those with one
+    external_ref, or all of the collection.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -2143,8 +2153,8 @@ class ListFacesRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
-    """person_id names the person. Must be set unless external_ref is. Range: 0 to
-    128 characters. Default: empty, everybody.
+    """person_id names the person. Range: 0 to 128 characters. Default: empty,
+    everybody.
     """
     page_size: _builtins.int
     """page_size is the maximum number of faces in the answer. Range: any; more
@@ -2187,7 +2197,9 @@ class ListFacesResponse(_message.Message):
     """next_page_token asks for the next page; empty on the last."""
     @_builtins.property
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___Face]:
-        """faces are ordered by create_time, oldest first."""
+        """faces are ordered by create_time, oldest first; all of a collection by
+        face_id.
+        """
 
     def __init__(
         self,

@@ -293,7 +293,8 @@ class MatcherServiceServicer:
 
     def UpdatePerson(self, request, context):
         """UpdatePerson changes a person's display_name, labels and metadata, and
-        suspends or resumes the person. Safe to retry.
+        suspends or resumes the person; with allow_missing it adds a person, without
+        faces, where there is none. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -359,8 +360,8 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFaces(self, request, context):
-        """ListFaces pages through one person's faces, or those with one external_ref,
-        oldest first. Safe to retry.
+        """ListFaces pages through one person's faces, those with one external_ref, or
+        all of the collection. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -111,7 +111,8 @@ class MatcherServiceStub:
     """
     UpdatePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]
     """UpdatePerson changes a person's display_name, labels and metadata, and
-    suspends or resumes the person. Safe to retry.
+    suspends or resumes the person; with allow_missing it adds a person, without
+    faces, where there is none. Safe to retry.
     """
     RenamePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.RenamePersonRequest, _matcher_pb2.RenamePersonResponse]
     """RenamePerson gives a person another id. Their faces, audit events and
@@ -149,8 +150,8 @@ class MatcherServiceStub:
     them or none. Persons who do not exist are counted as 0. Safe to retry.
     """
     ListFaces: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]
-    """ListFaces pages through one person's faces, or those with one external_ref,
-    oldest first. Safe to retry.
+    """ListFaces pages through one person's faces, those with one external_ref, or
+    all of the collection. Safe to retry.
     """
     GetFace: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetFaceRequest, _matcher_pb2.GetFaceResponse]
     """GetFace returns one face. Safe to retry."""
@@ -254,7 +255,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """
     UpdatePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]  # type: ignore[assignment]
     """UpdatePerson changes a person's display_name, labels and metadata, and
-    suspends or resumes the person. Safe to retry.
+    suspends or resumes the person; with allow_missing it adds a person, without
+    faces, where there is none. Safe to retry.
     """
     RenamePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.RenamePersonRequest, _matcher_pb2.RenamePersonResponse]  # type: ignore[assignment]
     """RenamePerson gives a person another id. Their faces, audit events and
@@ -292,8 +294,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     them or none. Persons who do not exist are counted as 0. Safe to retry.
     """
     ListFaces: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]  # type: ignore[assignment]
-    """ListFaces pages through one person's faces, or those with one external_ref,
-    oldest first. Safe to retry.
+    """ListFaces pages through one person's faces, those with one external_ref, or
+    all of the collection. Safe to retry.
     """
     GetFace: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetFaceRequest, _matcher_pb2.GetFaceResponse]  # type: ignore[assignment]
     """GetFace returns one face. Safe to retry."""
@@ -442,7 +444,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.UpdatePersonResponse, _abc.Awaitable[_matcher_pb2.UpdatePersonResponse]]:
         """UpdatePerson changes a person's display_name, labels and metadata, and
-        suspends or resumes the person. Safe to retry.
+        suspends or resumes the person; with allow_missing it adds a person, without
+        faces, where there is none. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -522,8 +525,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.ListFacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.ListFacesResponse, _abc.Awaitable[_matcher_pb2.ListFacesResponse]]:
-        """ListFaces pages through one person's faces, or those with one external_ref,
-        oldest first. Safe to retry.
+        """ListFaces pages through one person's faces, those with one external_ref, or
+        all of the collection. Safe to retry.
         """
 
     @_abc_1.abstractmethod

@@ -58,7 +58,7 @@ def person_change(message: pb.UpdatePersonRequest) -> PersonChange:
     named |= {f"labels.{key}" for key in given.labels}
     if message.HasField("update_mask"):
         named = _masked(named, set(message.update_mask.paths))
-    if not named:
+    if not named and not message.allow_missing:
         raise OptionInvalid(
             "the request changes nothing: set display_name, labels, metadata or suspended, or name them in "
             "update_mask",

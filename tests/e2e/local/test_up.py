@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import numpy as np
 import psutil
@@ -103,12 +103,15 @@ def kill_the_supervisor(up: Up) -> None:
 
 
 def test_people_are_kept_however_the_stack_ended(data_dir: Path, myself: Runner) -> None:
-    with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
+    with running(myself, data_dir, "--compreface") as up, MatcherClient(up.matcher) as matcher:
         matcher.enroll("ann", ANN)
         with urlopen(f"http://{up.gateway}/v1/persons/ann") as answer:
             assert json.load(answer)["person"]["faceCount"] == 1
         assert up.process.stdout is not None
         assert up.process.stdout.readline() == f"console: http://{up.gateway}/console/\n"
+        subjects = Request(f"http://{up.gateway}/api/v1/recognition/subjects", headers={"x-api-key": "any"})
+        with urlopen(subjects) as answer:
+            assert json.load(answer) == {"subjects": ["ann"]}
         end_politely(up)
     for end in (kill_everything, kill_the_supervisor, end_politely):
         with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:

@@ -257,9 +257,28 @@ async def test_faces_are_found_by_their_reference(matcher: RunningMatcher) -> No
         ]
         assert [each async for each in client.list_faces("p0", external_ref="badge 1")] == found[1:]
         assert [each async for each in client.list_faces(external_ref="badge")] == []
-        with pytest.raises(FacerecError) as caught:
-            _ = [each async for each in client.list_faces()]
-        assert (caught.value.reason, caught.value.field) == (Reason.ID_INVALID, "person_id")
+        every = [each async for each in client.list_faces(page_size=2)]
+        assert [each.face_id for each in every] == sorted(each.face_id for each in every)
+        assert len(every) == 6
+        assert {each.face_id for each in found} < {each.face_id for each in every}
+
+
+async def test_a_person_without_faces_is_added_once_and_gets_them_later(matcher: RunningMatcher) -> None:
+    request = pb.UpdatePersonRequest(person_id="ann", allow_missing=True)
+    added = await matcher.stub.UpdatePerson(request)
+    assert (added.person_created, added.person.face_count) == (True, 0)
+    again = await matcher.stub.UpdatePerson(request)
+    assert (again.person_created, again.person) == (False, added.person)
+    async with AsyncMatcherClient(matcher.address) as client:
+        with refused(Reason.PERSON_NOT_FOUND, "person_id"):
+            await matcher.stub.UpdatePerson(pb.UpdatePersonRequest(person_id="ben", display_name="Ben"))
+        ben = await client.update_person("ben", display_name="Ben", suspended=True, allow_missing=True)
+        assert (ben.display_name, ben.suspended) == ("Ben", True)
+        enrolled = await client.enroll("ann", face(0))
+        assert (enrolled.person_created, enrolled.person.face_count) == (False, 1)
+        with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
+            request.collection_id = "nowhere"
+            await matcher.stub.UpdatePerson(request)
 
 
 async def test_a_merge_keeps_the_targets_attributes_and_takes_none(matcher: RunningMatcher) -> None:
