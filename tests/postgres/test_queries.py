@@ -176,6 +176,42 @@ async def plan(
     return "\n".join(row[0] for row in rows)
 
 
+async def check_lists(database: Database, face: str, person: str) -> None:
+    """Check that lists of people and faces are read by an index, from where a page begins."""
+    place: dict[str, Any] = {"after_person_id": "1000", "prefix": "10"}
+    page = {**place, "max_rows": 100, "max_attribute_bytes": 1000}
+    for max_read in (None, 1000):
+        people = await plan(database, "list_persons", without=LIST_CONDITIONS, max_read=max_read, **page)
+        assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
+        assert people.count("(person_id ") == 3  # both ends of the prefix too bound what is read of the index
+    found = await plan(
+        database, "search_persons", without=SELECT_CONDITIONS, query="an", max_persons=101, **place
+    )
+    assert f"{person}_search_words_idx" in found
+    assert f"{person}_pkey" not in found
+    for condition, index in (
+        ({"labels_path": '($."site" == "a")'}, f"{person}_labels_idx"),
+        ({"name_prefix": "An"}, f"{person}_display_name_idx"),
+        ({"person_ids": ["7", "8"]}, f"{person}_pkey"),
+        ({"only_suspended": True}, f"{person}_person_key_idx"),
+    ):
+        without = SELECT_CONDITIONS.difference(condition)
+        chosen = await plan(database, "select_persons", without=without, max_persons=5001, **condition)
+        assert index in chosen
+    referred = await plan(
+        database,
+        "list_faces_by_reference",
+        external_ref="badge",
+        after_time=None,
+        after_face_id=None,
+        max_rows=100,
+    )
+    assert "external_ref_create_time_face" in referred
+    every = await plan(database, "list_all_faces", after_face_id=uuid.uuid4(), max_rows=100)
+    assert f"Index Scan using {face}_" in every, every
+    assert "(face_id > " in every and "Sort" not in every.partition("Limit")[2], every
+
+
 async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     database: Database, database_url: str
 ) -> None:
@@ -230,38 +266,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert 'person_id COLLATE "C"' in taken  # merges lock people in that order too
     locked = await plan(database, "lock_imported_persons", person_ids=["7"])
     assert f"Seq Scan on {person}" not in locked
-    place: dict[str, Any] = {"after_person_id": "1000", "prefix": "10"}
-    page = {**place, "max_rows": 100, "max_attribute_bytes": 1000}
-    for max_read in (None, 1000):
-        people = await plan(database, "list_persons", without=LIST_CONDITIONS, max_read=max_read, **page)
-        assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
-        assert people.count("(person_id ") == 3  # both ends of the prefix too bound what is read of the index
-    found = await plan(
-        database, "search_persons", without=SELECT_CONDITIONS, query="an", max_persons=101, **place
-    )
-    assert f"{person}_search_words_idx" in found
-    assert f"{person}_pkey" not in found
-    for condition, index in (
-        ({"labels_path": '($."site" == "a")'}, f"{person}_labels_idx"),
-        ({"name_prefix": "An"}, f"{person}_display_name_idx"),
-        ({"person_ids": ["7", "8"]}, f"{person}_pkey"),
-        ({"only_suspended": True}, f"{person}_person_key_idx"),
-    ):
-        without = SELECT_CONDITIONS.difference(condition)
-        chosen = await plan(database, "select_persons", without=without, max_persons=5001, **condition)
-        assert index in chosen
-    referred = await plan(
-        database,
-        "list_faces_by_reference",
-        external_ref="badge",
-        after_time=None,
-        after_face_id=None,
-        max_rows=100,
-    )
-    assert "external_ref_create_time_face" in referred
-    every = await plan(database, "list_all_faces", after_face_id=uuid.uuid4(), max_rows=100)
-    assert f"Index Scan using {face}_" in every, every
-    assert "(face_id > " in every and "Sort" not in every.partition("Limit")[2], every
+    await check_lists(database, face, person)
     export = await plan(
         database,
         "export_faces",
