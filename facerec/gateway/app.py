@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -18,6 +18,7 @@ from facerec.gateway.connect import ConnectApplication
 from facerec.gateway.connections import MAX_HEAD_BYTES
 from facerec.gateway.exchange import Exchange
 from facerec.gateway.forwarding import Forwarder
+from facerec.gateway.hangups import unless_gone
 from facerec.gateway.messages import Answer, to_json
 from facerec.gateway.methods import METHODS, namesake
 from facerec.gateway.openapi import document
@@ -155,7 +156,7 @@ class Gateway:
             data = request.SerializeToString()
             del request
             calling = self._forwarder.unary(route.method, data, _timeout_seconds(current))
-            answered = await _unless_gone(receive, calling)
+            answered = await unless_gone(receive, calling)
             text = to_json(Answer(answered, route.method.response))
         except failures.Failed as failed:
             await answer.fail(failed)
@@ -198,25 +199,6 @@ class Gateway:
         else:
             where = f"{meant} is one" if meant else "/openapi.json lists them"
             await answer.text(404, code_pb2.UNIMPLEMENTED, f"there is no such path; {where}")
-
-
-async def _unless_gone(receive: Receive, calling: Coroutine[Any, Any, bytes]) -> bytes:
-    """The result of a call, which is cancelled when the client hangs up. Raises ConnectionResetError then."""
-    task, gone = asyncio.create_task(calling), asyncio.create_task(_gone(receive))
-    try:
-        await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ConnectionResetError
-        return task.result()
-    finally:
-        for each in (task, gone):
-            each.cancel()
-
-
-async def _gone(receive: Receive) -> None:
-    """Return when the client has hung up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _head_bytes(scope: Scope) -> int:

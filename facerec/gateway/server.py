@@ -16,6 +16,7 @@ from facerec.certificates import CertificatesInvalid
 from facerec.gateway import connections
 from facerec.gateway.app import Gateway
 from facerec.gateway.forwarding import Forwarder
+from facerec.gateway.rekognition.site import RekognitionSite
 from facerec.gateway.services import Services
 from facerec.gateway.settings import GatewaySettings
 from facerec.gateway.sites import Site
@@ -57,7 +58,7 @@ class GatewayServer:
             max_message_bytes=settings.max_request_bytes,
         )
         forwarder = Forwarder(self._services, settings.max_call_seconds)
-        sites: list[Site] = []
+        sites = _sites(settings, forwarder)
         loopback = self._address.is_loopback
         self._app = Gateway(settings, self._services, forwarder, sites, loopback=loopback)
         self._admin = (
@@ -131,6 +132,15 @@ class GatewayServer:
             ssl_context_factory=(lambda *_: self._tls.context) if self._tls else None,  # type: ignore[union-attr]
         )
         return _Uvicorn(config)
+
+
+def _sites(settings: GatewaySettings, forwarder: Forwarder) -> list[Site]:
+    """What else is answered, as the settings ask for. Raises SettingsInvalid."""
+    sites: list[Site] = []
+    if settings.rekognition_keys_file:
+        keys_file, seconds = settings.rekognition_keys_file, settings.max_call_seconds
+        sites.append(RekognitionSite(keys_file, forwarder, max_call_seconds=seconds))
+    return sites
 
 
 def _has_tls(settings: GatewaySettings) -> bool:

@@ -1,0 +1,18 @@
+"""Similarities in percent, as Rekognition has them, and the distances of thresholds in percent."""
+
+from typing import Final
+
+from facerec.gateway.similarity import distance_of, similarity_of
+
+DEFAULT_PERCENT: Final = 80.0
+"""The similarity at the collection's threshold: Rekognition's default of FaceMatchThreshold."""
+
+
+def percent_of(distance: float, threshold: float) -> float:
+    """The similarity at a distance, from 0 to 100, where the collection's threshold is `threshold`."""
+    return 100 * similarity_of(distance, threshold, at_threshold=DEFAULT_PERCENT / 100)
+
+
+def max_distance_of(percent: float, threshold: float) -> float:
+    """The largest distance of a match that is at least so similar."""
+    return distance_of(percent / 100, threshold, at_threshold=DEFAULT_PERCENT / 100)

@@ -1,0 +1,1 @@
+"""Clients that were written for other systems, unchanged, against the gateway."""
