@@ -71,7 +71,9 @@ def collections() -> None:
 
 def faces() -> tuple[str, str, str]:
     ids = index("obama", ExternalImageId="badge:1"), index("obama2"), index("biden", MaxFaces=1)
-    record("IndexFaces again", "index_faces", CollectionId=CREW, Image=photo("obama"), ExternalImageId="badge:1")
+    record(
+        "IndexFaces again", "index_faces", CollectionId=CREW, Image=photo("obama"), ExternalImageId="badge:1"
+    )
     s3 = {"S3Object": {"Bucket": "photos", "Name": "obama.jpg"}}
     record("IndexFaces from S3", "index_faces", CollectionId=CREW, Image=s3)
     record("IndexFaces of no image", "index_faces", CollectionId=CREW, Image={"Bytes": b"no image"})
@@ -98,7 +100,9 @@ def searches(first: str) -> None:
         by: dict[str, Any] = {"FaceMatchThreshold": percent, "MaxFaces": 4096}
         record(name, "search_faces_by_image", CollectionId=CREW, Image=photo("obama3"), **by)
     one: dict[str, Any] = {"MaxFaces": 1, "QualityFilter": "AUTO"}
-    record("SearchFacesByImage for one", "search_faces_by_image", CollectionId=CREW, Image=photo("obama3"), **one)
+    record(
+        "SearchFacesByImage for one", "search_faces_by_image", CollectionId=CREW, Image=photo("obama3"), **one
+    )
     record("CompareFaces", "compare_faces", SourceImage=photo("obama"), TargetImage=photo("obama2"))
     record("CompareFaces of two", "compare_faces", SourceImage=photo("obama"), TargetImage=photo("biden"))
     loose: dict[str, Any] = {"SimilarityThreshold": 0, "QualityFilter": "NONE"}
@@ -118,7 +122,9 @@ def users(first: str, second: str, other: str) -> None:
     record("AssociateFaces to nobody", "associate_faces", CollectionId=CREW, UserId="ben", FaceIds=[other])
     record("ListUsers with faces", "list_users", CollectionId=CREW, MaxResults=1)
     record("ListFaces of a user", "list_faces", CollectionId=CREW, UserId="ann")
-    record("SearchFacesByImage with a user", "search_faces_by_image", CollectionId=CREW, Image=photo("obama3"))
+    record(
+        "SearchFacesByImage with a user", "search_faces_by_image", CollectionId=CREW, Image=photo("obama3")
+    )
     record("SearchUsers by face", "search_users", CollectionId=CREW, FaceId=second)
     record("SearchUsers by user", "search_users", UserMatchThreshold=0, MaxUsers=5, **ann)
     record("SearchUsers by nothing", "search_users", CollectionId=CREW)

@@ -4,7 +4,7 @@ from typing import Any
 
 import facerec.matcher.v1 as pb
 from facerec.gateway.rekognition.calls import Calls, Json
-from facerec.gateway.rekognition.errors import missing
+from facerec.gateway.rekognition.errors import no_collection
 from facerec.gateway.rekognition.parameters import Parameters
 
 MAX_PAGE = 1000
@@ -63,7 +63,7 @@ async def delete_collection(parameters: Parameters, calls: Calls) -> Json:
     parameters.end()
     answer = await calls.call(pb.DeleteCollectionRequest(collection_id=collection_id, force=True))
     if not answer.collections_deleted:
-        raise missing("there is no collection with this CollectionId")
+        raise no_collection()
     return {"StatusCode": 200}
 
 

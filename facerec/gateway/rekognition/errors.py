@@ -68,9 +68,9 @@ def invalid(message: str) -> Refused:
     return Refused(INVALID_PARAMETER, message)
 
 
-def missing(message: str) -> Refused:
-    """The refusal of a request about something that is not there."""
-    return Refused(NOT_FOUND, message, Reason.PERSON_NOT_FOUND)
+def no_collection() -> Refused:
+    """The refusal of a request about a collection that is not there."""
+    return Refused(NOT_FOUND, "there is no collection with this CollectionId", Reason.COLLECTION_NOT_FOUND)
 
 
 def denied(message: str) -> Refused:
@@ -102,6 +102,13 @@ def name_of(failed: Failed) -> str:
     if _field_of(failed.status) == "page_token":
         return BAD_PAGE
     return NAMES.get(Reason(reason), INVALID_PARAMETER)
+
+
+def message_of(failed: Failed) -> str:
+    """The sentence of a failure, about Rekognition's parameter where it is known."""
+    if name_of(failed) == BAD_PAGE:
+        return "NextToken is not of this list: send that of the previous page, with the same parameters"
+    return str(failed.status.message)
 
 
 def _field_of(found: status_pb2.Status) -> str:

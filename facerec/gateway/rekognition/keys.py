@@ -31,7 +31,7 @@ class AccessKey(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     access_key_id: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{3,128}$")]
-    secret_access_key: Annotated[str, pydantic.StringConstraints(pattern=r"^[!-~]{8,512}$")]
+    secret_access_key: Annotated[str, pydantic.StringConstraints(pattern=r"^[!-~]{1,512}$")]
 
 
 class AccessKeysFile(pydantic.BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from facerec.gateway.similarity import distance_of, similarity_of
+from facerec.gateway.similarity import MAX_DISTANCE, distance_of, similarity_of
 
 DEFAULT_PERCENT: Final = 80.0
 """The similarity at the collection's threshold: Rekognition's default of FaceMatchThreshold."""
@@ -14,5 +14,6 @@ def percent_of(distance: float, threshold: float) -> float:
 
 
 def max_distance_of(percent: float, threshold: float) -> float:
-    """The largest distance of a match that is at least so similar."""
-    return distance_of(percent / 100, threshold, at_threshold=DEFAULT_PERCENT / 100)
+    """A distance within which all are that are at least so similar; by rounding, others may be too."""
+    found = distance_of(percent / 100, threshold, at_threshold=DEFAULT_PERCENT / 100)
+    return min(MAX_DISTANCE, found * (1 + 1e-9))

@@ -82,12 +82,13 @@ class Search:
         threshold = answer.threshold
         if not answer.faces[0].HasField("exact"):
             raise denied("a search answers similarities, which take a key with `scores`")
-        limit = threshold if self.percent == DEFAULT_PERCENT else max_distance_of(self.percent, threshold)
-        if limit > threshold:
-            request.max_distance = limit
+        if self.percent < DEFAULT_PERCENT:
+            request.max_distance = max_distance_of(self.percent, threshold)
             answer = await calls.call(request)
         [face] = answer.faces
-        candidates = [each for each in face.candidates if each.distance <= limit]
+        candidates = [
+            each for each in face.candidates if percent_of(each.distance, threshold) >= self.percent
+        ]
         return Found(
             candidates,
             threshold,

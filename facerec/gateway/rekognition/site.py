@@ -89,7 +89,7 @@ class RekognitionSite:
             name, message = "", await self._answer(scope, body, current)
         except Failed as failed:
             name = errors.name_of(failed)
-            message = errors.to_json(name, failed.status.message)
+            message = errors.to_json(name, errors.message_of(failed))
         except Refused as refused:
             current.code, current.call.reason = refused.code, refused.reason.value
             name, message = refused.name, errors.to_json(refused.name, refused.message)
