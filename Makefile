@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages bench-consistency soak-model bench-scores bench-gateway
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-operations soak-erasing soak-service soak-hostile bench-calibration bench-deletion bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean bench-other-systems check-dist dist release test-languages test-compat bench-consistency soak-model bench-scores bench-gateway
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -118,6 +118,14 @@ release: $(VENV)/.dev ## Commit and tag a release, without pushing; VERSION=0.1.
 
 test-languages: $(VENV)/.dev ## Build and run the examples in Python, TypeScript and Go against a matcher; needs the index, Node.js and Go; GO_PACKAGES=FOLDER for a GOPATH with grpc-go.
 	@CHECK_LANGUAGES=1 GO_PACKAGES="$(GO_PACKAGES)" $(BIN)/python -m pytest -q -n 0 tests/languages
+
+$(VENV)/compat/.done: $(VENV)/.build requirements/compat.lock
+	$(PYTHON) -m venv $(VENV)/compat
+	$(VENV)/compat/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r requirements/compat.lock
+	@touch $@
+
+test-compat: $(VENV)/.dev $(VENV)/compat/.done ## Run other systems' own clients, unchanged, against the gateway; needs the index.
+	@COMPAT_PYTHON=$(abspath $(VENV)/compat/bin/python) $(BIN)/python -m pytest -q -n 0 tests/compat
 
 stubs: $(VENV)/.dev ## Generate the protobuf and gRPC stubs from protos/.
 	@scripts/stubs.sh

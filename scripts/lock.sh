@@ -19,4 +19,5 @@ compile pyproject.toml --extra local --extra plot --extra tracing --group test -
     -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
 compile pyproject.toml --extra gpu -c requirements/runtime.lock -o requirements/gpu.lock
 compile requirements/deploy.in -o requirements/deploy.lock
+compile requirements/compat.in -o requirements/compat.lock
 compile requirements/dist.in -c requirements/build.lock -o requirements/dist.lock
