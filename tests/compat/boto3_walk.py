@@ -1,4 +1,6 @@
-"""Calls a gateway with boto3, unchanged, and prints what each call answers: HOST:PORT, a keys' pair, a folder of photos.
+"""Calls a gateway with boto3, unchanged, and prints what each call answers.
+
+Its arguments are HOST:PORT, an access key, its secret and a folder of photos.
 
 It runs in an environment of its own, which has boto3 and nothing of facerec.
 """
@@ -9,12 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.config import Config
-from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+import boto3  # type: ignore[import-not-found]
+from botocore.auth import SigV4Auth  # type: ignore[import-not-found]
+from botocore.awsrequest import AWSRequest  # type: ignore[import-not-found]
+from botocore.config import Config  # type: ignore[import-not-found]
+from botocore.credentials import Credentials  # type: ignore[import-not-found]
+from botocore.exceptions import ClientError  # type: ignore[import-not-found]
 
 ADDRESS, ACCESS_KEY, SECRET, FOLDER = sys.argv[1:5]
 NOBODY = "00000000-0000-4000-8000-000000000000"

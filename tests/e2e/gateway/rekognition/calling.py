@@ -58,22 +58,21 @@ def send(address: str, call: str, body: bytes, **signing: Any) -> http.Answer:
     return http.send(address, "POST", "/", body, signed_headers(address, call, body, **signing))
 
 
-def call(address: str, name: str, *, secret: str = SECRET, key: str = ACCESS_KEY, **parameters: Any) -> Any:
-    """What a call answers; bytes go as base64. It must succeed."""
-    answer = _call(address, name, parameters, secret=secret, access_key=key)
+def call(address: str, name: str, **parameters: Any) -> Any:
+    """What a call answers, signed with `key` and `secret`; bytes go as base64. It must succeed."""
+    answer = _call(address, name, parameters)
     assert answer.status == 200, answer
     assert answer.headers["content-type"] == CONTENT_TYPE
     return answer.json
 
 
-def refusal(
-    address: str, name: str, *, secret: str = SECRET, key: str = ACCESS_KEY, **parameters: Any
-) -> str:
-    """The exception that a call is refused with."""
-    return exception(_call(address, name, parameters, secret=secret, access_key=key))
+def refusal(address: str, name: str, **parameters: Any) -> str:
+    """The exception that a call is refused with, signed with `key` and `secret`."""
+    return exception(_call(address, name, parameters))
 
 
-def _call(address: str, name: str, parameters: Mapping[str, Any], **signing: str) -> http.Answer:
+def _call(address: str, name: str, parameters: dict[str, Any]) -> http.Answer:
+    signing = {"access_key": parameters.pop("key", ACCESS_KEY), "secret": parameters.pop("secret", SECRET)}
     body = json.dumps(parameters, default=lambda data: base64.b64encode(data).decode()).encode()
     return send(address, name, body, **signing)
 

@@ -26,7 +26,7 @@ def write_keys(path: Path, secrets: Mapping[str, str]) -> Path:
 def rekognition(
     encoder_address: str, matcher_address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """HOST:PORT of a gateway with an access key, before the session's encoder and matcher, which take no keys."""
+    """HOST:PORT of a gateway with an access key, before the session's services, which take no keys."""
     keys = write_keys(tmp_path_factory.mktemp("rekognition") / "keys.toml", {ACCESS_KEY: SECRET})
     process = GatewayProcess(encoder_address, matcher_address, "--rekognition-keys-file", str(keys))
     try:

@@ -40,7 +40,8 @@ def test_collections_are_made_listed_described_and_erased(rekognition: str, crew
     assert refusal(rekognition, "CreateCollection", CollectionId="Crew.1") == "InvalidParameterException"
     tagged = {"CollectionId": "tagged", "Tags": {"a": "b"}}
     assert refusal(rekognition, "CreateCollection", **tagged) == "InvalidParameterException"
-    found, token = [], {}
+    found: list[str] = []
+    token: dict[str, str] = {}
     while True:
         page = call(rekognition, "ListCollections", MaxResults=1, **token)
         found += page["CollectionIds"]
@@ -73,6 +74,7 @@ def test_an_image_sent_again_adds_no_face_and_its_faces_are_found(
         [nearest] = answer.candidates
         threshold = collections.get_collection(crew).settings.identify_threshold
     assert nearest.distance is not None
+    assert threshold is not None
     similarity = percent_of(nearest.distance, threshold)
     by_image: dict[str, Any] = {"CollectionId": crew, "Image": photos["obama2"]}
     match = {"Similarity": similarity, "Face": {"FaceId": face["FaceId"], "ExternalImageId": "badge:1"}}
