@@ -56,9 +56,9 @@ def box_json(box: Any, width: int, height: int) -> Json:
 
 
 def detail_json(face: Any, width: int, height: int) -> Json:
-    """The details of a face that the encoder found in an image of so many pixels."""
+    """The details of a face in an image of so many pixels: of the encoder, or of a search."""
     detail: Json = {"BoundingBox": box_json(face.bounding_box, width, height)}
-    if face.landmarks.alignment == pb.ALIGNMENT_SMALL:
+    if isinstance(face, pb.Face) and face.landmarks.alignment == pb.ALIGNMENT_SMALL:
         detail["Landmarks"] = [
             {"Type": kind, "X": point.x / width, "Y": point.y / height}
             for kind, point in zip(_LANDMARKS, face.landmarks.points, strict=False)

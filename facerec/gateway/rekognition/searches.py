@@ -8,7 +8,7 @@ import facerec.matcher.v1 as pb
 from facerec.errors import Reason
 from facerec.gateway.failures import Failed
 from facerec.gateway.rekognition.calls import Calls, Json
-from facerec.gateway.rekognition.details import QUALITY_FILTERS, poor
+from facerec.gateway.rekognition.details import QUALITY_FILTERS, detail_json, poor
 from facerec.gateway.rekognition.errors import denied, invalid, reason_of
 from facerec.gateway.rekognition.parameters import Parameters
 from facerec.gateway.rekognition.people import is_user, user_id
@@ -28,14 +28,14 @@ class Found:
         threshold: The collection's threshold, by which distances become similarities.
         is_complete: Whether these are all.
         space: The space of the vectors compared.
-        quality: The quality of the probe's face, if it is of an image.
+        face: The answer for the probe's face: its box and quality, if it is of an image.
     """
 
     candidates: list[Any]
     threshold: float
     is_complete: bool
     space: str
-    quality: Any
+    face: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Search:
             threshold,
             len(candidates) < len(face.candidates) or face.matched_persons <= len(candidates),
             answer.space,
-            face.quality,
+            face,
         )
 
 
@@ -117,12 +117,18 @@ async def search_faces_by_image(parameters: Parameters, calls: Calls) -> Json:
     quality_filter = parameters.choice("QualityFilter", QUALITY_FILTERS, "NONE")
     parameters.end()
     found = await search.run(calls, lambda each: True)
-    if poor(found.quality, quality_filter):
+    if poor(found.face.quality, quality_filter):
         raise invalid("the face in the image is of too low quality for the QualityFilter")
     return {
+        "SearchedFaceBoundingBox": _detail(found)["BoundingBox"],
         "FaceMatches": await _face_matches(calls, search.collection_id, found),
         "FaceModelVersion": found.space,
     }
+
+
+def _detail(found: Found) -> Json:
+    """The details of the face of an image that was searched for."""
+    return detail_json(found.face, found.face.image_width, found.face.image_height)
 
 
 def _image_probe(parameters: Parameters) -> pb.Probe:
@@ -185,13 +191,12 @@ async def search_users_by_image(parameters: Parameters, calls: Calls) -> Json:
             raise
         calls.forgive()
         return {"UserMatches": []}
-    if poor(found.quality, quality_filter):
+    if poor(found.face.quality, quality_filter):
         return {"UserMatches": [], "FaceModelVersion": found.space}
-    detail: Json = {"Quality": {"Brightness": 100 * found.quality.brightness}}
     return {
         "UserMatches": _user_matches(found),
         "FaceModelVersion": found.space,
-        "SearchedFace": {"FaceDetail": detail},
+        "SearchedFace": {"FaceDetail": _detail(found)},
     }
 
 

@@ -78,7 +78,10 @@ def test_an_image_sent_again_adds_no_face_and_its_faces_are_found(
     similarity = percent_of(nearest.distance, threshold)
     by_image: dict[str, Any] = {"CollectionId": crew, "Image": photos["obama2"]}
     match = {"Similarity": similarity, "Face": {"FaceId": face["FaceId"], "ExternalImageId": "badge:1"}}
-    assert call(rekognition, "SearchFacesByImage", **by_image)["FaceMatches"] == [match]
+    searched = call(rekognition, "SearchFacesByImage", **by_image)
+    assert searched["FaceMatches"] == [match]
+    [detected] = call(rekognition, "DetectFaces", Image=photos["obama2"])["FaceDetails"]
+    assert searched["SearchedFaceBoundingBox"] == detected["BoundingBox"]
     for percent, count in ((similarity, 1), (similarity + 0.01, 0), (79, 1), (0, 2)):
         found = call(rekognition, "SearchFacesByImage", FaceMatchThreshold=percent, **by_image)
         assert len(found["FaceMatches"]) == count, percent
