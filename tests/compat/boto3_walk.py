@@ -132,6 +132,13 @@ def users(first: str, second: str, other: str) -> None:
     record("SearchUsers by nothing", "search_users", CollectionId=CREW)
     record("SearchUsersByImage", "search_users_by_image", CollectionId=CREW, Image=photo("obama3"))
     record("SearchUsersByImage of another", "search_users_by_image", CollectionId=CREW, Image=photo("biden"))
+    strict: dict[str, Any] = {"UserMatchThreshold": 99.9, "MaxUsers": 500, "QualityFilter": "MEDIUM"}
+    record(
+        "SearchUsersByImage 99.9", "search_users_by_image", CollectionId=CREW, Image=photo("obama3"), **strict
+    )
+    record("AssociateFaces at 0", "associate_faces", FaceIds=[second], UserMatchThreshold=0, **ann)
+    for page in aws.get_paginator("list_users").paginate(CollectionId=CREW, PaginationConfig={"PageSize": 1}):
+        answers.setdefault("ListUsers, paged", []).extend(page["Users"])
     record("DeleteFaces", "delete_faces", CollectionId=CREW, FaceIds=[first, other, NOBODY])
     record("DisassociateFaces", "disassociate_faces", FaceIds=[first, NOBODY], **ann)
     record("DisassociateFaces again", "disassociate_faces", FaceIds=[first], **ann)
@@ -164,10 +171,16 @@ def signed() -> list[dict[str, Any]]:
     return made
 
 
+def members() -> dict[str, Any]:
+    """The parameters and the answer's members of each call, by the model that boto3 has."""
+    calls = (aws.meta.service_model.operation_model(name) for name in aws.meta.service_model.operation_names)
+    return {each.name: [list(each.input_shape.members), list(each.output_shape.members)] for each in calls}
+
+
 collections()
 ids = faces()
 searches(ids[0])
 users(*ids)
 refusals()
-answers["ids"], answers["signed"] = ids, signed()
+answers["ids"], answers["signed"], answers["members"] = ids, signed(), members()
 print(json.dumps(answers, default=str))

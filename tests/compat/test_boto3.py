@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 
 from facerec.gateway.rekognition import signatures
+from facerec.gateway.rekognition.site import OPERATIONS
 from tests.e2e.gateway.conftest import GatewayProcess
 from tests.e2e.gateway.rekognition.calling import ACCESS_KEY, SECRET
 from tests.e2e.gateway.rekognition.conftest import write_keys
+from tests.fixtures.process import ROOT
 
 PYTHON = os.environ.get("COMPAT_PYTHON", "")
 pytestmark = pytest.mark.skipif(not PYTHON, reason="boto3 has an environment of its own: make test-compat")
@@ -103,6 +106,9 @@ def test_users_answer_as_boto3_s_users_read_them(answers: dict[str, Any]) -> Non
         assert [each["User"] for each in answers[name]["UserMatches"]] == [ann], name
     for name in ("SearchUsers by user", "SearchUsersByImage of another"):
         assert answers[name]["UserMatches"] == [], name
+    assert answers["SearchUsersByImage 99.9"]["UserMatches"] == []
+    assert answers["AssociateFaces at 0"]["AssociatedFaces"] == []  # it is theirs
+    assert answers["ListUsers, paged"] == [ann]
     assert answers["DeleteFaces"]["DeletedFaces"] == [other]
     assert answers["DisassociateFaces"]["DisassociatedFaces"] == [{"FaceId": first}]
     assert answers["DisassociateFaces again"]["DisassociatedFaces"] == []
@@ -133,6 +139,21 @@ ERRORS = {
     "an unknown access key": "UnrecognizedClientException",
     "a call that is not offered": "UnknownOperationException",
 }
+
+
+def test_the_guide_says_of_every_parameter_and_member_what_is_made_of_it(answers: dict[str, Any]) -> None:
+    guide = (ROOT / "docs" / "rekognition.md").read_text()
+    lines = [line for line in reversed(guide.splitlines()) if line.startswith("| ")]
+    rows = {line.split("|")[1].strip(): line for line in lines}  # the first of each name
+    for call in OPERATIONS:
+        parameters, members = answers["members"][call]
+        left_out = {
+            "OrientationCorrection",
+            "SourceImageOrientationCorrection",
+            "TargetImageOrientationCorrection",
+        }
+        named = {*parameters, *members} - left_out
+        assert {name for name in named if not re.search(rf"\b{name}s?\b", rows[call])} == set(), call
 
 
 def test_errors_have_the_names_that_boto3_s_users_catch(answers: dict[str, Any]) -> None:
