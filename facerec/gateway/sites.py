@@ -8,7 +8,7 @@ from facerec.gateway.exchange import Exchange
 
 
 class Site(Protocol):
-    """Answers some of the requests; the gateway's limits on number, heads, bodies and origins hold for them."""
+    """Answers some of the requests, within the gateway's limits on number, heads, bodies and origins."""
 
     def takes(self, scope: Scope, current: Exchange) -> bool:
         """Whether it answers a request, by its path and headers."""

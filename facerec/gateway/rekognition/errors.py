@@ -1,6 +1,7 @@
 """Errors in the form of Rekognition, by the reasons of the services."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -17,7 +18,7 @@ DENIED: Final = "AccessDeniedException"
 UNKNOWN_KEY: Final = "UnrecognizedClientException"
 BAD_PAGE: Final = "InvalidPaginationTokenException"
 
-NAMES: Final = {
+NAMES: Final[Mapping[str, str]] = {
     Reason.IMAGE_INVALID: "InvalidImageFormatException",
     Reason.IMAGE_UNSUPPORTED: "InvalidImageFormatException",
     Reason.IMAGE_TOO_LARGE: "ImageTooLargeException",
@@ -101,7 +102,7 @@ def name_of(failed: Failed) -> str:
         return INTERNAL
     if _field_of(failed.status) == "page_token":
         return BAD_PAGE
-    return NAMES.get(Reason(reason), INVALID_PARAMETER)
+    return NAMES.get(reason, INVALID_PARAMETER)
 
 
 def message_of(failed: Failed) -> str:

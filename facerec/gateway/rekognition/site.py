@@ -31,6 +31,7 @@ from facerec.gateway.rekognition.calls import METHOD_OF, Calls, Json
 from facerec.gateway.rekognition.errors import Refused
 from facerec.gateway.rekognition.keys import AccessKeys
 from facerec.gateway.rekognition.parameters import Parameters
+from facerec.gateway.rekognition.signatures import Signature
 
 TARGET: Final = "RekognitionService."
 _CONTENT_TYPE: Final = (b"content-type", b"application/x-amz-json-1.1")
@@ -109,11 +110,8 @@ class RekognitionSite:
             raise errors.unknown_key("the access key is not known here: check the access key id")
         if scope["query_string"]:
             raise errors.invalid("the path has no query")
-        data = await body.read_all()
-        signed.check(secret, data)
+        parameters = await asyncio.to_thread(_checked, signed, secret, await body.read_all())
         current.headers["authorization"] = f"Bearer {secret}"
-        parameters = Parameters(data)
-        del data
         return await unless_gone(body, self._run(operation, parameters))
 
     async def _run(self, operation: Operation, parameters: Parameters) -> bytes:
@@ -123,6 +121,12 @@ class RekognitionSite:
         except TimeoutError:
             raise errors.too_slow(self._max_call_seconds) from None
         return json.dumps(found, ensure_ascii=False).encode()
+
+
+def _checked(signed: Signature, secret: str, body: bytes) -> Parameters:
+    """The parameters of a body whose signature is right. Raises Refused."""
+    signed.check(secret, body)
+    return Parameters(body)
 
 
 async def _send(answer: AnswerSender, current: Exchange, http_status: int, body: bytes) -> None:

@@ -31,21 +31,26 @@ async def create_user(parameters: Parameters, calls: Calls) -> Json:
 async def delete_user(parameters: Parameters, calls: Calls) -> Json:
     """DeleteUser: the faces stay, without a user.
 
-    The person gets another id first, so that no face is associated with it while its faces are moved.
+    Before the person is erased, it gets another id, so that no face is given to it at the same time.
     """
     collection_id, person_id = parameters.text("CollectionId"), user_id(parameters)
     parameters.unused(_REPEAT_ID)
     parameters.end()
+    await _separate_all(calls, collection_id, person_id)
     left = new_person()
     await calls.call(
         pb.RenamePersonRequest(collection_id=collection_id, person_id=person_id, new_person_id=left)
     )
-    request = pb.ListFacesRequest(collection_id=collection_id, person_id=left, page_size=1000)
+    await _separate_all(calls, collection_id, left)
+    await calls.call(pb.DeletePersonRequest(collection_id=collection_id, person_id=left))
+    return {}
+
+
+async def _separate_all(calls: Calls, collection_id: str, person_id: str) -> None:
+    request = pb.ListFacesRequest(collection_id=collection_id, person_id=person_id, page_size=1000)
     while faces := (await calls.call(request)).faces:
         for face in faces:
             await _separate(calls, collection_id, face)
-    await calls.call(pb.DeletePersonRequest(collection_id=collection_id, person_id=left))
-    return {}
 
 
 async def _separate(calls: Calls, collection_id: str, face: Any) -> None:

@@ -1,11 +1,13 @@
 """Faces are indexed, searched, given to users and taken from them, as programs for Rekognition expect."""
 
+import io
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from facerec.client import CollectionClient, MatcherClient
 from facerec.gateway.rekognition.scores import percent_of
@@ -151,6 +153,43 @@ def test_faces_become_a_users_and_are_found_and_kept_as_theirs(
     found = call(rekognition, "SearchFacesByImage", **by_image)["FaceMatches"]
     assert {each["Face"]["FaceId"]: each["Face"]["ExternalImageId"] for each in found} == expected
     assert call(rekognition, "ListUsers", CollectionId=crew) == {"Users": []}
+
+
+def side_by_side(*images: dict[str, bytes]) -> dict[str, bytes]:
+    """One image of several, of which each is smaller than the one before."""
+    found = [Image.open(io.BytesIO(image["Bytes"])) for image in images]
+    sizes = [
+        (each.width * height // each.height, height) for each, height in zip(found, (900, 700), strict=True)
+    ]
+    whole = Image.new("RGB", (sum(width for width, _ in sizes), 900))
+    left = 0
+    for each, size in zip(found, sizes, strict=True):
+        whole.paste(each.resize(size), (left, 0))
+        left += size[0]
+    with io.BytesIO() as out:
+        whole.save(out, "PNG")
+        return {"Bytes": out.getvalue()}
+
+
+def test_of_an_image_with_several_faces_each_is_indexed_and_compared_and_the_largest_searched(
+    rekognition: str, crew: str, photos: dict[str, dict[str, bytes]]
+) -> None:
+    both = side_by_side(photos["obama"], photos["biden"])
+    one = call(rekognition, "IndexFaces", CollectionId=crew, Image=both, MaxFaces=1)
+    assert len(one["FaceRecords"]) == 1
+    assert [each["Reasons"] for each in one["UnindexedFaces"]] == [["EXCEEDS_MAX_FACES"]]
+    two = call(rekognition, "IndexFaces", CollectionId=crew, Image=both, ExternalImageId="both")
+    obama, biden = (each["Face"]["FaceId"] for each in two["FaceRecords"])
+    ids = {one["FaceRecords"][0]["Face"]["FaceId"], biden, obama}
+    assert len(ids) == 3  # of another reference they are others
+    found = call(rekognition, "SearchFacesByImage", CollectionId=crew, Image=both)["FaceMatches"]
+    assert {each["Face"]["FaceId"] for each in found} == ids - {biden}
+    found = call(rekognition, "SearchFacesByImage", CollectionId=crew, Image=photos["biden"])["FaceMatches"]
+    assert [each["Face"]["FaceId"] for each in found] == [biden]
+    pair = {"SourceImage": photos["obama2"], "TargetImage": both}
+    compared = call(rekognition, "CompareFaces", **pair)
+    [match], [unmatched] = compared["FaceMatches"], compared["UnmatchedFaces"]
+    assert match["Face"]["BoundingBox"]["Left"] < 0.5 < unmatched["BoundingBox"]["Left"]
 
 
 def test_faces_of_images_are_detected_and_compared(
