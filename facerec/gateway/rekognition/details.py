@@ -56,8 +56,11 @@ def box_json(box: Any, width: int, height: int) -> Json:
 
 
 def detail_json(face: Any, width: int, height: int) -> Json:
-    """The details of a face in an image of so many pixels: of the encoder, or of a search."""
-    detail: Json = {"BoundingBox": box_json(face.bounding_box, width, height)}
+    """The details of a face in an image of so many pixels: of the encoder, or of a search.
+
+    A matcher of release 0.1.0 doesn't say how large the image is; there is no box then.
+    """
+    detail: Json = {"BoundingBox": box_json(face.bounding_box, width, height)} if width and height else {}
     if isinstance(face, pb.Face) and face.landmarks.alignment == pb.ALIGNMENT_SMALL:
         detail["Landmarks"] = [
             {"Type": kind, "X": point.x / width, "Y": point.y / height}

@@ -119,11 +119,12 @@ async def search_faces_by_image(parameters: Parameters, calls: Calls) -> Json:
     found = await search.run(calls, lambda each: True)
     if poor(found.face.quality, quality_filter):
         raise invalid("the face in the image is of too low quality for the QualityFilter")
-    return {
-        "SearchedFaceBoundingBox": _detail(found)["BoundingBox"],
+    answer: Json = {
         "FaceMatches": await _face_matches(calls, search.collection_id, found),
         "FaceModelVersion": found.space,
     }
+    box = _detail(found).get("BoundingBox")
+    return answer | ({"SearchedFaceBoundingBox": box} if box else {})
 
 
 def _detail(found: Found) -> Json:
