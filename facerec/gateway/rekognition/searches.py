@@ -59,7 +59,7 @@ class Search:
 
         Raises Refused without `scores`, and if there are more people than can be searched through.
         """
-        for count in (BY_INDEX, MAX_CANDIDATES):
+        for count in (BY_INDEX, MAX_CANDIDATES) if self.wanted <= BY_INDEX else (MAX_CANDIDATES,):
             found = await self._identify(calls, count)
             kept = list(filter(keep, found.candidates))
             if len(kept) >= self.wanted or found.is_complete:
@@ -89,12 +89,11 @@ class Search:
         candidates = [
             each for each in face.candidates if percent_of(each.distance, threshold) >= self.percent
         ]
+        # An index counts the people that it proposed, so as many as were asked for may not be all.
+        is_counted = face.exact or len(face.candidates) < count
+        is_complete = is_counted and face.matched_persons <= len(face.candidates)
         return Found(
-            candidates,
-            threshold,
-            len(candidates) < len(face.candidates) or face.matched_persons <= len(candidates),
-            answer.space,
-            face,
+            candidates, threshold, is_complete or len(candidates) < len(face.candidates), answer.space, face
         )
 
 
