@@ -145,7 +145,7 @@ class EncoderClient:
         if self._failure:
             self._failure = None
             log.info("encoder_recovered")
-        return [_face(face) for face in answer.faces]
+        return [_face(face, answer.image_width, answer.image_height) for face in answer.faces]
 
     def _caller_hash(self) -> str:
         """A hash that identifies the current caller and reveals nothing else; "" outside of a call."""
@@ -159,11 +159,11 @@ class EncoderClient:
             log.warning("encoder_failed", reason=error.reason.value, why=error.message)
 
 
-def _face(face: client.EncodedFace) -> EncodedFace:
+def _face(face: client.EncodedFace, image_width: int, image_height: int) -> EncodedFace:
     encoding, box = face.encoding, face.bounding_box
     return EncodedFace(
         Encoding(encoding.values, encoding.space, encoding.fingerprint),
-        BoundingBox(box.top, box.right, box.bottom, box.left),
+        BoundingBox(box.top, box.right, box.bottom, box.left, image_width, image_height),
         face.quality,
     )
 

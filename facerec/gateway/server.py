@@ -21,6 +21,7 @@ from facerec.gateway.console.session import Sealer
 from facerec.gateway.console.sessions import Sessions
 from facerec.gateway.console.site import PATH, ConsoleSite
 from facerec.gateway.forwarding import Forwarder
+from facerec.gateway.rekognition.site import RekognitionSite
 from facerec.gateway.services import Services
 from facerec.gateway.settings import GatewaySettings
 from facerec.gateway.sites import Site
@@ -157,11 +158,17 @@ def _sessions(settings: GatewaySettings, forwarder: Forwarder, *, is_loopback: b
 
 
 def _sites(settings: GatewaySettings, forwarder: Forwarder, sessions: Sessions | None) -> list[Site]:
-    """What else is answered, as the settings ask for; without sessions there is no console."""
+    """What else is answered, as the settings ask for; without sessions there is no console.
+
+    Raises SettingsInvalid.
+    """
     sites: list[Site] = [ConsoleSite(sessions)] if sessions else []
     if settings.compreface_paths:
         collection_id, max_seconds = settings.compreface_collection, settings.max_call_seconds
         sites.append(CompreFaceSite(forwarder, collection_id, max_seconds))
+    if settings.rekognition_keys_file:
+        keys_file, seconds = settings.rekognition_keys_file, settings.max_call_seconds
+        sites.append(RekognitionSite(keys_file, forwarder, max_call_seconds=seconds))
     return sites
 
 

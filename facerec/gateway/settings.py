@@ -63,6 +63,10 @@ class GatewaySettings(ListeningSettings):
     seals, all open. Reloaded when it changes. Without it the secret is random: sessions end with the process,
     and other replicas do not know them."""
 
+    rekognition_keys_file: Path | None = None
+    """TOML file of access keys, each with the API key that it stands for; setting it answers Amazon
+    Rekognition's calls about faces (docs/rekognition.md). It is reloaded when it changes."""
+
     max_calls: int = pydantic.Field(256, ge=1, le=65536)
     """Requests in flight at once; more are refused as OVERLOADED. One host has at most three requests in
     flight for each free place, which is three quarters of all where it is alone."""

@@ -56,12 +56,17 @@ class PersonProbe:
 
 @dataclasses.dataclass(frozen=True)
 class BoundingBox:
-    """The box of a face in pixels of the upright image; edges are inclusive and not clipped to the image."""
+    """The box of a face in pixels of the upright image; edges are inclusive and not clipped to the image.
+
+    `image_width` and `image_height` are the size of that image.
+    """
 
     top: int
     right: int
     bottom: int
     left: int
+    image_width: int
+    image_height: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,7 +30,7 @@ Quality: face_pixels sharpness brightness contrast pose outside reasons noise fl
 Pose: roll_degrees yaw pitch
 BoundingBox: top right bottom left
 IdentifyResponse: faces space
-IdentifiedFace: probe_index bounding_box quality photos qualities
+IdentifiedFace: probe_index bounding_box image_width image_height quality photos qualities
 CompareResponse: space quality_a quality_b
 GetPersonResponse: person
 ListPersonsResponse: persons next_page_token

@@ -124,6 +124,8 @@ class IdentifiedFace:
         photos: How many probes the answer is for: 1, or with `same_person` all of them.
         qualities: With `same_person`, how fit the faces of the probes are, in their order, None for one that
             is not an image; empty otherwise.
+        image_width: The upright width of the probe's image in pixels; 0 where `bounding_box` is None.
+        image_height: Its upright height in pixels; 0 where `bounding_box` is None.
     """
 
     probe_index: int
@@ -136,6 +138,8 @@ class IdentifiedFace:
     matched_persons: int = 0
     photos: int = 1
     qualities: tuple[Quality | None, ...] = ()
+    image_width: int = 0
+    image_height: int = 0
 
     @classmethod
     def from_message(cls, message: v1.IdentifiedFace) -> Self:
@@ -154,6 +158,8 @@ class IdentifiedFace:
             message.matched_persons,
             message.photos,
             qualities_of(message),
+            message.image_width,
+            message.image_height,
         )
 
 

@@ -1004,6 +1004,8 @@ class IdentifiedFace(_message.Message):
     MATCHED_PERSONS_FIELD_NUMBER: _builtins.int
     PHOTOS_FIELD_NUMBER: _builtins.int
     QUALITIES_FIELD_NUMBER: _builtins.int
+    IMAGE_WIDTH_FIELD_NUMBER: _builtins.int
+    IMAGE_HEIGHT_FIELD_NUMBER: _builtins.int
     probe_index: _builtins.int
     """probe_index is the index of the probe in the request, from 0; 0 with
     same_person.
@@ -1030,6 +1032,14 @@ class IdentifiedFace(_message.Message):
     photos: _builtins.int
     """photos counts the probes that the answer is for: 1, or with same_person all
     of them. Unit: probes.
+    """
+    image_width: _builtins.int
+    """image_width is the upright width of the probe's image. Unit: pixels. 0 where
+    bounding_box is unset.
+    """
+    image_height: _builtins.int
+    """image_height is the upright height of the probe's image. Unit: pixels. 0
+    where bounding_box is unset.
     """
     @_builtins.property
     def bounding_box(self) -> _encoder_pb2.BoundingBox:
@@ -1070,10 +1080,12 @@ class IdentifiedFace(_message.Message):
         matched_persons: _builtins.int = ...,
         photos: _builtins.int = ...,
         qualities: _abc.Iterable[_encoder_pb2.Quality] | None = ...,
+        image_width: _builtins.int = ...,
+        image_height: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "exact", b"exact", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "matched_persons", b"matched_persons", "mode", b"mode", "photos", b"photos", "probe_index", b"probe_index", "qualities", b"qualities", "quality", b"quality"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "image_height", b"image_height", "image_width", b"image_width", "matched_persons", b"matched_persons", "mode", b"mode", "photos", b"photos", "probe_index", b"probe_index", "qualities", b"qualities", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exact: _TypeAlias = _typing.Literal["exact"]  # noqa: Y015
     _WhichOneofArgType__exact: _TypeAlias = _typing.Literal["_exact", b"_exact"]  # noqa: Y015

@@ -155,6 +155,8 @@ def identified_message(answer: Identification) -> pb.IdentifiedFace:
         matched_persons=answer.matched_persons,
         photos=len(answer.qualities) or 1,
         qualities=_quality_messages(answer.qualities),
+        image_width=answer.box.image_width if answer.box else 0,
+        image_height=answer.box.image_height if answer.box else 0,
     )
 
 

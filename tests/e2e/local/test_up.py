@@ -23,6 +23,8 @@ from facerec.errors import FacerecError
 from facerec.local import binaries
 from facerec.local.folder import DataFolder
 from facerec.local.postgres import EmbeddedPostgres
+from tests.e2e.gateway.rekognition.calling import ACCESS_KEY, SECRET, call
+from tests.e2e.gateway.rekognition.conftest import write_keys
 from tests.e2e.local.conftest import Runner
 from tests.fixtures.waiting import LIMIT_SECONDS, wait_until
 
@@ -102,7 +104,11 @@ def kill_the_supervisor(up: Up) -> None:
     wait_until(lambda: not alive(orphans))
 
 
-def test_people_are_kept_however_the_stack_ended(data_dir: Path, myself: Runner) -> None:
+def test_people_are_kept_however_the_stack_ended(
+    data_dir: Path, myself: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access_keys = write_keys(tmp_path / "access-keys.toml", {ACCESS_KEY: SECRET})
+    monkeypatch.setenv("GATEWAY_REKOGNITION_KEYS_FILE", str(access_keys))
     with running(myself, data_dir, "--compreface") as up, MatcherClient(up.matcher) as matcher:
         matcher.enroll("ann", ANN)
         with urlopen(f"http://{up.gateway}/v1/persons/ann") as answer:
@@ -112,6 +118,8 @@ def test_people_are_kept_however_the_stack_ended(data_dir: Path, myself: Runner)
         subjects = Request(f"http://{up.gateway}/api/v1/recognition/subjects", headers={"x-api-key": "any"})
         with urlopen(subjects) as answer:
             assert json.load(answer) == {"subjects": ["ann"]}
+        users = call(up.gateway, "ListUsers", CollectionId="default")["Users"]
+        assert users == [{"UserId": "ann", "UserStatus": "ACTIVE"}]
         end_politely(up)
     for end in (kill_everything, kill_the_supervisor, end_politely):
         with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
