@@ -13,6 +13,7 @@ SECRETS: Final = {
     "facerec-database": "database",
     "facerec-db-ca": "databaseCa",
     "facerec-keys": "keys",
+    "facerec-console": "console",
     "encoder-tls": "encoderTls",
     "gateway-tls": "gatewayTls",
     "matcher-tls": "matcherTls",

@@ -49,7 +49,7 @@ def namespace(objects: Sequence[Object]) -> Object:
 
 
 def production_secrets() -> list[Object]:
-    """The four Secrets of deploy/README.md, and the caller's key, with passwords and a key made now."""
+    """The five Secrets of deploy/README.md, and the caller's key, with passwords and a key made now."""
     migrate, serve, key = (secrets.token_hex(24) for _ in range(3))
     digest = hashlib.sha256(key.encode()).hexdigest()
     roles = '["enroll", "verify", "identify", "manage"]'
@@ -71,6 +71,7 @@ def production_secrets() -> list[Object]:
         _secret("facerec-matcher-login", {"username": "facerec_matcher", "password": serve}, basic),
         _secret("facerec-database", urls),
         _secret("facerec-keys", {"keys.toml": keys}),
+        _secret("facerec-console", {"session-secret": secrets.token_hex(32)}),
         _secret(CALLER, {"key": key}),
     ]
 

@@ -112,6 +112,9 @@ def test_in_production_the_gateway_has_a_certificate_that_has_no_roles(overlay: 
     (container,) = pod(overlay)["spec"]["containers"]
     given = {each["name"].removeprefix("GATEWAY_").lower(): each["value"] for each in container["env"]}
     assert GatewaySettings.model_validate(given).security().cert_file == Path("/run/tls/tls.crt")
+    assert GatewaySettings.model_validate(given).session_secret_file == Path(
+        "/run/secrets/console/session-secret"
+    )
     documented = re.findall(r'^ *subject = "(.*)"', (DEPLOY / "README.md").read_text(), re.MULTILINE)
     assert documented == ["matcher"]
 

@@ -91,7 +91,10 @@ def test_every_config_map_and_secret_that_a_pod_names_is_made(overlay: str) -> N
         ("Secret", each["spec"]["secretName"]) for each in rendered(overlay) if each["kind"] == "Certificate"
     }
     if overlay != "dev":  # by people or an operator, as deploy/README.md says
-        made |= {("Secret", name) for name in ("facerec-database", "facerec-keys", "facerec-db-ca")}
+        made |= {
+            ("Secret", name)
+            for name in ("facerec-console", "facerec-database", "facerec-keys", "facerec-db-ca")
+        }
     for pod in pods(overlay).values():
         secrets = [each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each]
         configs = [each["configMap"]["name"] for each in pod["volumes"] if "configMap" in each]

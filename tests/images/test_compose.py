@@ -64,6 +64,7 @@ def test_a_photo_is_verified_by_http_under_the_names_of_this_machine_alone(
     ]
     answer = http.post_form(address, "/v1/verify", claim)
     assert (answer.status, answer.json["match"]) == (200, True)
+    assert http.send(address, "GET", "/console/").status == 200
     assert http.send(address, "GET", "/health", None, {"host": "evil.example"}).status == 403
 
 

@@ -13,7 +13,7 @@ from tests.images import docker
 from tests.images.docker import BASE, MARK, ROOT, File
 
 # Of our own files and the compiled modules: what they were when this was written, and 5 % more.
-MAX_MEGABYTES = {"matcher": 180, "gateway": 185, "encoder": 335, "encoder-gpu": 2900}
+MAX_MEGABYTES = {"matcher": 180, "gateway": 200, "encoder": 335, "encoder-gpu": 2900}
 SET_ID, WRITABLE = 0o6000, 0o002
 INSTALLER = re.compile(
     r"(^|/)(pip|setuptools|wheel|ensurepip|_distutils_hack|pkg_resources)(-[\d.]+\.dist-info)?/"
