@@ -90,6 +90,7 @@ def test_no_service_of_compose_has_a_login_but_its_own_and_no_password_is_in_the
         "maintain": {"migrate-url"},
         "matcher": {"serve-url"},
         "encoder": set(),
+        "gateway": {"session-secret"},
     }
     for name in ("migrate", "maintain", "matcher"):
         (secret,) = given[name]
@@ -110,7 +111,7 @@ def test_the_secrets_of_compose_are_made_once_for_their_owner_alone(tmp_path: Pa
     for name, login in (("migrate", "facerec_migrate"), ("serve", "facerec_matcher")):
         url = f"postgresql://{login}:{made[f'{name}-password']}@postgres:5432/facerec"
         assert made[f"{name}-url"] == url
-    assert len(set(made.values())) == 5
+    assert len(set(made.values())) == 6
     subprocess.run(command, check=True)  # the database was made with these passwords
     assert {path.name: path.read_text().strip() for path in folder.iterdir()} == made
 

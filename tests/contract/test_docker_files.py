@@ -37,8 +37,8 @@ def compose() -> dict[str, Any]:
     return found
 
 
-def test_there_are_three_images() -> None:
-    assert IMAGES == ["encoder", "encoder-gpu", "matcher"]
+def test_there_are_four_images() -> None:
+    assert IMAGES == ["encoder", "encoder-gpu", "gateway", "matcher"]
 
 
 @on_every_image
