@@ -115,7 +115,10 @@ class PersonChange:
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-    """A stored face without its vector."""
+    """A stored face without its vector.
+
+    `quality` is of the photo it was enrolled from, in single precision; None where there was none.
+    """
 
     face_id: uuid.UUID
     person_id: str
@@ -124,6 +127,7 @@ class Face:
     fingerprint: str
     create_time: datetime.datetime
     expire_time: datetime.datetime | None = None
+    quality: Quality | None = None
 
 
 @dataclasses.dataclass(frozen=True)

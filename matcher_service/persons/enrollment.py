@@ -6,6 +6,7 @@ import datetime
 import uuid
 import weakref
 
+from facerec.quality import Quality
 from matcher_service.admission import FairSemaphore
 from matcher_service.domain.attributes import AttributeChange
 from matcher_service.domain.concurrency import gather_or_cancel
@@ -18,6 +19,7 @@ from matcher_service.domain.faces import (
     Enrollment,
     Face,
     PersonChange,
+    Photo,
     Probe,
 )
 from matcher_service.identification.photos import (
@@ -153,9 +155,10 @@ class Enroller:
             source_id = face if isinstance(face, uuid.UUID) else None
             encoding = face if isinstance(face, Encoding) else None
             content = contents[index] if source_id is None else None
+            quality = resolved[index].quality if index in checks else None
             check = checks.get(index)
             distance = check.other.distance if check and check.other else None
-            faces.append(NewFace(content, encoding, source_id, item.external_ref, distance))
+            faces.append(NewFace(content, encoding, source_id, item.external_ref, quality, distance))
         async with self._slot(request.collection_id, previewed.policy):
             enrollment = await stored.commit(
                 self._repository,
@@ -174,7 +177,7 @@ class Enroller:
             else dataclasses.replace(
                 face,
                 others=self._checks.answered(checks.get(index), request.items[index].probe, previewed.policy),
-                quality=resolved[index].quality if index in resolved else None,
+                quality=_of_photo(request.items[index], face.face.quality),
             )
             for index, face in enumerate(enrollment.faces)
         ]
@@ -214,6 +217,7 @@ class Enroller:
                     expire_time=request.expire_time
                     if face.external_ref is None and not face.already_enrolled
                     else face.expire_time,
+                    quality=face.quality,
                 ),
                 face.already_enrolled,
                 None
@@ -231,7 +235,13 @@ class Enroller:
                     item.probe,
                     previewed.policy,
                 ),
+                None if face.already_enrolled else _of_photo(item, face.quality),
             )
             for item, face in zip(request.items, replay.faces, strict=True)
         ]
         return Enrollment(person, replay.person_created, faces)
+
+
+def _of_photo(item: Item, quality: Quality | None) -> Quality | None:
+    """The quality of an item's face if it was given as a photo: that of a copy is its source's."""
+    return quality if isinstance(item.probe.face, Photo) else None

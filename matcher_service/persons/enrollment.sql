@@ -40,6 +40,12 @@ SELECT c.space,
            ORDER BY k.ordinal
        ) AS expire_times,
        ARRAY(
+           SELECT f.quality
+           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, ordinal)
+           LEFT JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = k.face_id
+           ORDER BY k.ordinal
+       ) AS qualities,
+       ARRAY(
            SELECT f.content_id
            FROM facerec.:"face" f
            WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.content_id = ANY (:content_ids::uuid[])
@@ -101,18 +107,19 @@ WITH owner AS MATERIALIZED (
            coalesce(i.content_id, source.content_id) AS content_id,
            coalesce(i.encoding, source.encoding) AS encoding,
            coalesce(m.model_key, source.model_key) AS model_key,
+           coalesce(i.quality, source.quality, '') AS quality,
            i.external_ref,
            row_number() OVER (
                PARTITION BY coalesce(i.content_id, source.content_id)
                ORDER BY i.encoding IS NULL AND source.encoding IS NULL, i.ordinal
            ) AS copy
-    FROM unnest(:content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :source_ids::uuid[], :external_refs::text[]) WITH ORDINALITY
-        AS i(content_id, encoding, fingerprint, source_id, external_ref, ordinal)
+    FROM unnest(:content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :qualities::bytea[], :source_ids::uuid[], :external_refs::text[])
+        WITH ORDINALITY AS i(content_id, encoding, fingerprint, quality, source_id, external_ref, ordinal)
     LEFT JOIN facerec.:"face" source
         ON source.collection_id = :collection_id AND source.face_id = i.source_id AND source.expire_time > now()
     LEFT JOIN facerec.model m ON m.space = :space::text AND m.fingerprint = i.fingerprint
 ), existing AS MATERIALIZED (
-    SELECT f.face_id, f.content_id, f.model_key, f.external_ref, f.create_time, f.expire_time
+    SELECT f.face_id, f.content_id, f.model_key, f.external_ref, f.create_time, f.expire_time, f.quality
     FROM owner JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.person_key = owner.person_key
     WHERE f.content_id IN (SELECT item.content_id FROM item)
 ), fresh AS MATERIALIZED (
@@ -139,13 +146,13 @@ WITH owner AS MATERIALIZED (
       AND f.is_center <> (f.content_id = ANY (recomputed.centers))
 ), added AS (
     INSERT INTO facerec.:"face" (
-        collection_id, person_key, encoding, model_key, content_id, external_ref, expire_time, is_center
+        collection_id, person_key, encoding, model_key, content_id, external_ref, expire_time, is_center, quality
     )
     SELECT :collection_id, owner.person_key, fresh.encoding, fresh.model_key, fresh.content_id, fresh.external_ref,
-           coalesce(:expire_time::timestamptz, 'infinity'), fresh.content_id = ANY (recomputed.centers)
+           coalesce(:expire_time::timestamptz, 'infinity'), fresh.content_id = ANY (recomputed.centers), fresh.quality
     FROM owner, fresh, recomputed
     ORDER BY fresh.ordinal
-    RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time
+    RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time, quality
 ), changed AS (
     UPDATE facerec.:"person" p
     SET display_name = owner.display_name,
@@ -162,10 +169,10 @@ WITH owner AS MATERIALIZED (
       )
     RETURNING p.update_time
 ), stored AS (
-    SELECT face_id, content_id, model_key, external_ref, create_time, expire_time, true AS existed
+    SELECT face_id, content_id, model_key, external_ref, create_time, expire_time, quality, true AS existed
     FROM existing
     UNION ALL
-    SELECT face_id, content_id, model_key, external_ref, create_time, expire_time, false FROM added
+    SELECT face_id, content_id, model_key, external_ref, create_time, expire_time, quality, false FROM added
 )
 SELECT item.content_id,
        stored.face_id,
@@ -175,6 +182,7 @@ SELECT item.content_id,
        stored.external_ref,
        stored.create_time AS face_time,
        stored.expire_time,
+       stored.quality,
        person_key,
        coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag,
        owner.display_name,

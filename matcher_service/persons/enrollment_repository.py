@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import uuid
 
+from facerec.quality import Quality
 from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.domain.attributes import Attributes, check_count
 from matcher_service.domain.errors import PersonFull
@@ -14,6 +15,7 @@ from matcher_service.persons.repository import PersonRepository, delete_expired
 from matcher_service.persons.rows import changed_fields, expire_time_of
 from matcher_service.postgres.database import Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
+from matcher_service.postgres.qualities import quality_bytes, read_quality
 from matcher_service.postgres.vectors import vector_wire
 
 
@@ -22,13 +24,15 @@ class NewFace:
     """One item ready to be stored: an encoding, or the id of a stored face to copy.
 
     A photo known before the transaction has neither: `content_id` then finds the existing face.
-    `other_distance` is to the other person whom the search found, None for nobody.
+    `quality` is of a photo's face; a copy gets its source's. `other_distance` is to the other person whom
+    the search found, None for nobody.
     """
 
     content_id: uuid.UUID | None
     encoding: Encoding | None
     source_id: uuid.UUID | None
     external_ref: str
+    quality: Quality | None = None
     other_distance: float | None = None
 
 
@@ -68,7 +72,8 @@ async def preview(
     replay = None
     if row["replayed"]:
         columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
-        rows = zip(*(row[name] for name in columns), map(expire_time_of, row["expire_times"]), strict=True)
+        read = (map(expire_time_of, row["expire_times"]), map(read_quality, row["qualities"]))
+        rows = zip(*(row[name] for name in columns), *read, strict=True)
         faces = [ReplayedFace(*values) for values in rows]
         replay = Replay(
             bool(row["same_content"]),
@@ -172,6 +177,7 @@ async def _add_faces(
         content_ids=[face.content_id for face in faces],
         encodings=[vector_wire(face.encoding.values) if face.encoding else None for face in faces],
         fingerprints=_fingerprints(faces),
+        qualities=[quality_bytes(face.quality) if face.quality else None for face in faces],
         source_ids=[face.source_id for face in faces],
         external_refs=[face.external_ref for face in faces],
         space=previewed.space,
@@ -240,6 +246,7 @@ def _enrollment(rows: list[Row], person_id: str, space: str, created: bool) -> E
                 fingerprint=row["fingerprint"],
                 create_time=row["face_time"],
                 expire_time=expire_time_of(row["expire_time"]),
+                quality=read_quality(row["quality"]),
             ),
             row["already_enrolled"],
         )

@@ -160,7 +160,7 @@ WHERE c.collection_id = :collection_id;
 -- name: export_person_faces
 -- :after_time and :after_face_id are those of the last face of the previous page, or null. Face (person_key, content_id),
 -- sorted, as it is one person's; model.
-SELECT f.face_id, f.external_ref, f.create_time, f.expire_time, m.space, m.fingerprint,
+SELECT f.face_id, f.external_ref, f.create_time, f.expire_time, f.quality, m.space, m.fingerprint,
        CASE WHEN :with_encodings::boolean THEN f.encoding END AS encoding
 FROM facerec.:"face" f
 JOIN facerec.model m ON m.model_key = f.model_key
@@ -263,11 +263,11 @@ SELECT ARRAY(
 -- :after_time and :after_face_id are those of the last face of the previous page, or null; :external_ref is '' for all.
 -- Primary keys of collection and person, face (person_key, content_id), sorted, as it is one person's.
 SELECT c.space, p.person_key IS NOT NULL AS person_found,
-       f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
+       f.face_id, f.external_ref, f.create_time, f.expire_time, f.quality, m.fingerprint
 FROM facerec.collection c
 LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = :person_id
 LEFT JOIN LATERAL (
-    SELECT face_id, external_ref, create_time, expire_time, model_key
+    SELECT face_id, external_ref, create_time, expire_time, quality, model_key
     FROM facerec.:"face"
     WHERE collection_id = :collection_id AND person_key = p.person_key AND expire_time > now()
       AND external_ref = coalesce(nullif(:external_ref::text, ''), external_ref)
@@ -282,10 +282,10 @@ ORDER BY f.create_time, f.face_id;
 -- name: list_faces_by_reference
 -- As list_faces, of everybody's faces with :external_ref, which is not ''. Primary key of collection, face (external_ref,
 -- create_time, face_id) in its order, person (person_key).
-SELECT c.space, p.person_id, f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
+SELECT c.space, p.person_id, f.face_id, f.external_ref, f.create_time, f.expire_time, f.quality, m.fingerprint
 FROM facerec.collection c
 LEFT JOIN LATERAL (
-    SELECT face_id, external_ref, create_time, expire_time, model_key, person_key
+    SELECT face_id, external_ref, create_time, expire_time, quality, model_key, person_key
     FROM facerec.:"face"
     WHERE collection_id = :collection_id AND external_ref = :external_ref::text AND external_ref <> '' AND expire_time > now()
       AND (create_time, face_id) > (
@@ -319,7 +319,7 @@ ORDER BY f.face_id;
 
 -- name: get_face
 -- Primary key of collection, face (face_id), person (person_key), model.
-SELECT c.space, p.person_id, f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
+SELECT c.space, p.person_id, f.face_id, f.external_ref, f.create_time, f.expire_time, f.quality, m.fingerprint
 FROM facerec.collection c
 LEFT JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = :face_id AND f.expire_time > now()
 LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_key = f.person_key

@@ -4,6 +4,8 @@ import dataclasses
 import datetime
 import uuid
 
+from facerec.quality import Quality
+
 
 class SearchOutdated(Exception):
     """The search of other persons is outdated; nothing of the call was stored."""
@@ -11,7 +13,10 @@ class SearchOutdated(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class ReplayedFace:
-    """A face of an earlier answer; `external_ref` is None if the face was deleted since."""
+    """A face of an earlier answer; `external_ref` is None if the face was deleted since.
+
+    `quality` is None if it was not stored, and for a deleted face too.
+    """
 
     face_id: uuid.UUID
     already_enrolled: bool
@@ -19,6 +24,7 @@ class ReplayedFace:
     external_ref: str | None
     create_time: datetime.datetime
     expire_time: datetime.datetime | None
+    quality: Quality | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ import datetime
 from matcher_service.domain.attributes import Attributes
 from matcher_service.domain.faces import Face, Person
 from matcher_service.postgres.database import Row
+from matcher_service.postgres.qualities import read_quality
 
 
 def expire_time_of(value: datetime.datetime | None) -> datetime.datetime | None:
@@ -22,6 +23,7 @@ def face_of(row: Row, person_id: str) -> Face:
         fingerprint=row["fingerprint"],
         create_time=row["create_time"],
         expire_time=expire_time_of(row["expire_time"]),
+        quality=read_quality(row["quality"]),
     )
 
 

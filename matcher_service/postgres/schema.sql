@@ -493,6 +493,7 @@ CREATE TABLE facerec.face (
     collection_id text CONSTRAINT face_collection_id_not_null1 NOT NULL COLLATE pg_catalog."C",
     external_ref text DEFAULT ''::text CONSTRAINT face_external_ref_not_null1 NOT NULL,
     is_center boolean DEFAULT false NOT NULL,
+    quality bytea DEFAULT '\x'::bytea NOT NULL,
     CONSTRAINT face_in_partition CHECK (false) NO INHERIT
 );
 ALTER TABLE ONLY facerec.face ALTER COLUMN face_id SET STATISTICS 0;
@@ -503,6 +504,7 @@ ALTER TABLE ONLY facerec.face ALTER COLUMN content_id SET STATISTICS 0;
 ALTER TABLE ONLY facerec.face ALTER COLUMN create_time SET STATISTICS 0;
 ALTER TABLE ONLY facerec.face ALTER COLUMN external_ref SET STATISTICS 0;
 ALTER TABLE ONLY facerec.face ALTER COLUMN is_center SET STATISTICS 0;
+ALTER TABLE ONLY facerec.face ALTER COLUMN quality SET STATISTICS 0;
 
 CREATE TABLE facerec.face_import (
     collection_id text NOT NULL COLLATE pg_catalog."C",

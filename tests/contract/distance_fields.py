@@ -24,7 +24,7 @@ _NOTHING = """
 EnrollResponse: person faces person_created
 Person: person_id display_name face_count create_time update_time labels metadata suspended
 EnrolledFace: face already_enrolled quality
-Face: face_id person_id external_ref space fingerprint create_time expire_time
+Face: face_id person_id external_ref space fingerprint create_time expire_time quality
 VerifyResponse: faces_compared space quality photos qualities
 Quality: face_pixels sharpness brightness contrast pose outside reasons noise flatness unevenness
 Pose: roll_degrees yaw pitch

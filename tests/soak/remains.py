@@ -40,7 +40,7 @@ async def needles(connection: asyncpg.Connection, person_ids: Sequence[str]) -> 
     faces = await connection.fetch(
         "SELECT p.person_id, uuid_send(f.face_id) AS face_id, uuid_send(f.content_id) AS content_id,"
         " f.face_id::text AS face_id_text, f.external_ref AS reference, f.encoding::float4[] AS encoding,"
-        " left(f.encoding::text, 32) AS encoding_text, f.is_center, s.sketch::float4[] AS sketch"
+        " left(f.encoding::text, 32) AS encoding_text, f.is_center, f.quality, s.sketch::float4[] AS sketch"
         " FROM facerec.face f JOIN facerec.person p USING (person_key)"
         " LEFT JOIN facerec.sketch s USING (person_key, content_id) WHERE p.person_id = ANY ($1)",
         person_ids,
@@ -58,7 +58,7 @@ async def needles(connection: asyncpg.Connection, person_ids: Sequence[str]) -> 
         found.append(Needle("centroid", row["person_id"], mean.astype("<f4").tobytes()[64:128]))
         found.append(Needle("half centroid", row["person_id"], mean[:64].astype("<f2").tobytes()[32:64]))
     for row in faces:
-        found += _texts(row, "face_id", "content_id", "face_id_text", "reference", "encoding_text")
+        found += _texts(row, "face_id", "content_id", "face_id_text", "reference", "encoding_text", "quality")
         vector = np.array(row["encoding"], np.float32)
         found.append(Needle("encoding", row["person_id"], vector.astype("<f4").tobytes()[64:128]))
         if row["is_center"]:

@@ -21,6 +21,7 @@ from facerec.cli.terminal.options import (
     MaxStaleness,
     matcher_client,
 )
+from facerec.cli.terminal.qualities import reason_text
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _person_fields(**probes: str) -> dict[str, str]:
 def _warn(image: Path, quality: "Quality | None") -> None:
     """Warn that a photo's quality is poor."""
     if quality and quality.reasons:
-        words = ", ".join(reason.lower().replace("_", " ") for reason in quality.reasons)
+        words = reason_text(quality)
         output.error_line(f"note: the face in {image} is {words}; a better photo gives a surer decision")
 
 

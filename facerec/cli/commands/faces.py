@@ -15,6 +15,7 @@ from facerec.cli.terminal.options import (
     confirm,
     matcher_client,
 )
+from facerec.cli.terminal.qualities import quality_text
 from facerec.cli.terminal.times import format_time, future_time
 from facerec.contract import DEFAULT_COLLECTION_ID
 
@@ -30,7 +31,7 @@ def show_face(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Show a face's person, reference and expiry."""
+    """Show a face's person, reference, expiry and quality."""
     with matcher_client(address, face_id=face, collection_id=collection) as client:
         found = client.get_face(face, collection_id=collection)
     _show(found, json)
@@ -92,4 +93,5 @@ def _show(found: "StoredFace", json: bool) -> None:
         return
     reference = f", {found.external_ref}" if found.external_ref else ""
     expires = f"expires {format_time(found.expire_time)}" if found.expire_time else "never expires"
-    output.line(f"{found.face_id} of {found.person_id}{reference}: {expires}")
+    quality = f", quality: {quality_text(found.quality)}" if found.quality else ""
+    output.line(f"{found.face_id} of {found.person_id}{reference}: {expires}{quality}")

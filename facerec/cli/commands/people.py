@@ -2,7 +2,7 @@
 
 import itertools
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,8 +21,12 @@ from facerec.cli.terminal.options import (
     confirm,
     matcher_client,
 )
+from facerec.cli.terminal.qualities import quality_text
 from facerec.cli.transfer.writing import check_absent, write_text
 from facerec.contract import DEFAULT_COLLECTION_ID
+
+if TYPE_CHECKING:
+    from facerec.client import StoredFace
 
 people = typer.Typer(help="List the people enrolled, and show or change them.", rich_markup_mode=None)
 
@@ -115,8 +119,13 @@ def show(
     if found.metadata:
         output.line(f"metadata: {output.document(found.metadata).strip()}")
     if faces:
-        rows = [(f.face_id, f.external_ref, f.space, f.create_time, f.expire_time or "never") for f in faces]
-        output.table(("face", "reference", "space", "enrolled", "expires"), rows)
+        output.table(("face", "reference", "space", "enrolled", "expires", "quality"), map(_face_row, faces))
+
+
+def _face_row(face: "StoredFace") -> tuple[object, ...]:
+    expires = face.expire_time or "never"
+    quality = quality_text(face.quality)
+    return face.face_id, face.external_ref, face.space, face.create_time, expires, quality
 
 
 @people.command()

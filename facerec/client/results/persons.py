@@ -5,8 +5,10 @@ import datetime
 from typing import Self
 
 from facerec.client.attributes import Labels, Metadata, metadata_of
+from facerec.client.results.faces import quality_of
 from facerec.client.times import utc
 from facerec.matcher import v1
+from facerec.quality import Quality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,9 @@ class StoredFace:
         fingerprint: The provenance of its encoding (see `Encoding`); "" where unknown.
         create_time: When the face was enrolled.
         expire_time: When the face expires: from then on no call sees it. None for never.
+        quality: How fit for comparison the face is in the image that it was enrolled from, with measures in
+            single precision; of a copy of a stored face, that of the face copied. None for a face that was
+            enrolled as an encoding, imported, or stored by a release that kept no quality.
     """
 
     face_id: str
@@ -69,6 +74,7 @@ class StoredFace:
     fingerprint: str
     create_time: datetime.datetime
     expire_time: datetime.datetime | None = None
+    quality: Quality | None = None
 
     @classmethod
     def from_message(cls, message: v1.Face) -> Self:
@@ -81,6 +87,7 @@ class StoredFace:
             message.fingerprint,
             utc(message.create_time),
             utc(message.expire_time) if message.HasField("expire_time") else None,
+            quality_of(message),
         )
 
 

@@ -1360,6 +1360,7 @@ class Face(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     face_id: _builtins.str
     """face_id is the face's UUID."""
     person_id: _builtins.str
@@ -1380,6 +1381,14 @@ class Face(_message.Message):
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """expire_time is when the face expires. Unset for never."""
 
+    @_builtins.property
+    def quality(self) -> _encoder_pb2.Quality:
+        """quality is the quality for comparison of the image that the face was
+        enrolled from, its measures in single precision; of a copy of a stored
+        face, that of the face copied. Unset for a face that was enrolled as an
+        encoding, imported, or stored by a release that kept no quality.
+        """
+
     def __init__(
         self,
         *,
@@ -1390,10 +1399,11 @@ class Face(_message.Message):
         fingerprint: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        quality: _encoder_pb2.Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "external_ref", b"external_ref", "face_id", b"face_id", "fingerprint", b"fingerprint", "person_id", b"person_id", "space", b"space"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "external_ref", b"external_ref", "face_id", b"face_id", "fingerprint", b"fingerprint", "person_id", b"person_id", "quality", b"quality", "space", b"space"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,6 +70,7 @@ def face_message(face: Face) -> pb.Face:
         external_ref=face.external_ref,
         space=face.space,
         fingerprint=face.fingerprint,
+        quality=quality_message(face.quality),
     )
     message.create_time.FromDatetime(face.create_time)
     if face.expire_time is not None:

@@ -4,7 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 
 import pytest
@@ -212,8 +212,11 @@ def test_grpc_itself_and_compressed_requests_are_refused(limited: GatewayProcess
 @pytest.mark.parametrize("headers", [["X-Large: " + "a" * 40_000], [f"X-{n}: a" for n in range(8000)]])
 def test_large_headers_are_refused(limited: GatewayProcess, headers: list[str]) -> None:
     with connected(limited.address) as connection:
-        connection.sendall(head(VERIFY, *headers))
-        assert answer_of(connection)[0] in (400, 431)
+        # The connection is closed with a part of the head unread, and a reset may overtake the answer.
+        with suppress(ConnectionResetError, BrokenPipeError):
+            connection.sendall(head(VERIFY, *headers))
+        answer = read_all(connection)
+    assert not answer or int(answer.split()[1]) in (400, 431)
 
 
 def test_pages_of_other_origins_are_refused_and_those_of_allowed_ones_may_read(

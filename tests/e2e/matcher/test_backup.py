@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -16,6 +16,7 @@ from matcher_service.postgres import migrations
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures import programs
 from tests.fixtures.matcher import StartMatcher
+from tests.fixtures.vector_encoder import own_quality, picture, vector_encoder
 
 PEOPLE = 20
 run = functools.partial(programs.run, folder=programs.EMBEDDED)  # the servers are embedded ones
@@ -43,6 +44,13 @@ def servers() -> Iterator[tuple[EmbeddedPostgres, EmbeddedPostgres]]:
             first.stop()
 
 
+@pytest.fixture
+async def encoder() -> AsyncIterator[str]:
+    """HOST:PORT of an encoder whose pictures are vectors."""
+    async with vector_encoder(own_quality) as address:
+        yield address
+
+
 async def execute(url: str, statements: str) -> None:
     connection = await asyncpg.connect(url)
     try:
@@ -51,17 +59,20 @@ async def execute(url: str, statements: str) -> None:
         await connection.close()
 
 
-async def answers(start_matcher: StartMatcher, url: str, *, fill: bool) -> list[object]:
-    """What a matcher over a database answers of everybody."""
-    matcher = await start_matcher(url, audit_decisions=False)
+async def answers(
+    start_matcher: StartMatcher, url: str, encoder: str, *, fill: bool
+) -> tuple[list[list[object]], list[pb.Face]]:
+    """What a matcher over a database answers of everybody: candidates, and faces."""
+    matcher = await start_matcher(url, encoder_address=encoder, audit_decisions=False)
     if fill:
         for number, face in enumerate(vectors(PEOPLE)):
             labels, metadata = {"half": f"{number % 2}"}, Struct()
             metadata.update({"number": number})
-            named = enroll(f"p{number}", encoding(face), display_name=f"Person {number}", labels=labels)
+            named = enroll(f"p{number}", pb.Probe(image=picture(face)), labels=labels)
+            named.display_name = f"Person {number}"
             named.metadata.CopyFrom(metadata)
             await matcher.stub.Enroll(named)
-    found: list[object] = []
+    found: list[list[object]] = []
     for face in [*vectors(PEOPLE), *vectors(5, seed=9)]:
         among = pb.PersonFilter(labels={"half": pb.LabelValues(values=["1"])})
         for chosen in (None, among):
@@ -70,18 +81,22 @@ async def answers(start_matcher: StartMatcher, url: str, *, fill: bool) -> list[
             found.append(
                 [(c.person_id, c.display_name, c.distance, c.face_id, str(c.metadata)) for c in candidates]
             )
+    listed = [
+        (await matcher.stub.ListFaces(pb.ListFacesRequest(person_id=f"p{number}"))).faces[0]
+        for number in range(PEOPLE)
+    ]
     await matcher.service.stop()
-    return found
+    return found, listed
 
 
 async def test_a_dump_restored_elsewhere_gives_the_same_answers(
-    start_matcher: StartMatcher, servers: tuple[EmbeddedPostgres, EmbeddedPostgres]
+    start_matcher: StartMatcher, servers: tuple[EmbeddedPostgres, EmbeddedPostgres], encoder: str
 ) -> None:
     old, new = servers
     await execute(old.url(), "CREATE DATABASE facerec")
     await migrations.migrate(old.url("facerec"))
     await execute(old.url("facerec"), LOGINS)
-    before = await answers(start_matcher, old.url("facerec", "matcher_login"), fill=True)
+    before = await answers(start_matcher, old.url("facerec", "matcher_login"), encoder, fill=True)
     roles = await asyncio.to_thread(run, "pg_dumpall", "--roles-only", f"--dbname={old.url()}")
     dumping = ("--create", "--format=custom", f"--dbname={old.url('facerec')}")
     dump = await asyncio.to_thread(run, "pg_dump", *dumping)
@@ -89,9 +104,10 @@ async def test_a_dump_restored_elsewhere_gives_the_same_answers(
     restoring = ("--create", "--exit-on-error", f"--dbname={new.url()}")
     await asyncio.to_thread(run, "pg_restore", *restoring, stdin=dump)
     second = new.url("facerec")
-    assert await answers(start_matcher, new.url("facerec", "matcher_login"), fill=False) == before
-    counts = [len(found) for found in before]  # type: ignore[arg-type]
+    assert await answers(start_matcher, new.url("facerec", "matcher_login"), encoder, fill=False) == before
+    counts = [len(found) for found in before[0]]
     assert counts[::2] == [1] * PEOPLE + [0] * 5
+    assert all(face.HasField("quality") for face in before[1])
     assert counts[1::2] == [number % 2 for number in range(PEOPLE)] + [0] * 5
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
         await execute(new.url("facerec", "other_login"), "SELECT 1")

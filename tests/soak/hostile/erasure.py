@@ -11,18 +11,18 @@ from typing import Any
 from unittest import mock
 
 import asyncpg
-import numpy as np
 from google.protobuf import struct_pb2
 
 from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2 as tb
 from matcher_service.domain.content_hash import content_digest, content_id
-from matcher_service.domain.faces import Encoding, Probe
+from matcher_service.domain.faces import Photo, Probe
 from matcher_service.maintenance import runner, sketches
 from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.e2e.matcher.requests import SPACE, encoding, vectors
 from tests.fixtures.matcher import RunningMatcher
+from tests.fixtures.vector_encoder import own_quality, picture, vector_encoder
 from tests.soak import remains
 from tests.soak.hostile.report import CheckResult
 from tests.soak.stage import start, stop
@@ -73,14 +73,19 @@ def attack(*, short: bool) -> list[CheckResult]:
 
 def _has_all_kinds(found: remains.Remains) -> bool:
     """Whether the search finds what it looks for, in the tables that hold it."""
-    return {"encoding", "half centroid", "sketch", "axis", "word", "label", "metadata"} <= {
+    return {"encoding", "quality", "half centroid", "sketch", "axis", "word", "label", "metadata"} <= {
         what for _, what in found.persons
     }
 
 
 async def search(folder: Path, people: int) -> Search:
     """Import, enroll, merge and export people, erase some, and look for them everywhere."""
-    opened, matcher, channel = await start(folder)
+    async with vector_encoder(own_quality) as encoder:
+        return await _search(folder, people, encoder)
+
+
+async def _search(folder: Path, people: int, encoder: str) -> Search:
+    opened, matcher, channel = await start(folder, encoder_address=encoder)
     url = opened.url()
     connection = await asyncpg.connect(url)
     try:
@@ -148,7 +153,7 @@ def _attributes(number: int) -> tb.Attributes:
 
 
 def _request(name: str, face: Any) -> pb.EnrollRequest:
-    item = pb.EnrollItem(probe=encoding(face))
+    item = pb.EnrollItem(probe=pb.Probe(image=picture(face)))
     return pb.EnrollRequest(person_id=name, items=[item], request_id=f"enroll {name}")
 
 
@@ -200,8 +205,8 @@ async def _guessed(
     keys = [row["audit_key"].bytes for row in await connection.fetch("SELECT audit_key FROM facerec.person")]
     guessed = 0
     for each in gone:
-        face = Encoding(np.array(faces[PHOTOS * ids.index(each)], np.float32), SPACE)
-        digest = content_digest(each, None, [(Probe(face, ""), await content_id(face), "")])
+        photo = Photo(picture(faces[PHOTOS * ids.index(each)]))
+        digest = content_digest(each, None, [(Probe(photo, ""), await content_id(photo), "")])
         guessed += bool(kept & {digest, *(hmac.digest(key, digest, "sha256") for key in keys)})
     return guessed
 

@@ -26,7 +26,7 @@ from tests.soak.service.stack import DRAIN, Loop
 STEPS = 8
 PACKAGES = ("facerec", "matcher_service")
 # What an expanding migration may do: a column with a default, a table, a new version of a function.
-EXPANDING = """-- serves: {head}
+EXPANDING = """-- serves: {serves}
 ALTER TABLE facerec.person ADD note text NOT NULL DEFAULT '';
 ALTER TABLE facerec.collection ADD note text NOT NULL DEFAULT '';
 CREATE TABLE facerec.note (note_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, text text NOT NULL);
@@ -161,7 +161,8 @@ def _next_release(folder: Path) -> Path:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     head = migrations.head()
     file = folder / "matcher_service" / "postgres" / "schema" / f"{head + 1:04d}_next.sql"
-    file.write_text(EXPANDING.format(head=head))
+    serves = max(each.serves_from for each in migrations.available())
+    file.write_text(EXPANDING.format(serves=serves))
     return folder
 
 
