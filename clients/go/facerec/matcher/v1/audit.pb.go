@@ -33,8 +33,8 @@ const (
 	// AUDIT_ACTION_IMPORT added faces in bulk; one event per chunk, without a
 	// person.
 	AuditAction_AUDIT_ACTION_IMPORT AuditAction = 2
-	// AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata, or
-	// suspended or resumed a person.
+	// AUDIT_ACTION_UPDATE_PERSON changed a display name, labels or metadata,
+	// suspended or resumed a person, or added one without faces.
 	AuditAction_AUDIT_ACTION_UPDATE_PERSON AuditAction = 3
 	// AUDIT_ACTION_MERGE_PERSONS moved one person's faces to another.
 	AuditAction_AUDIT_ACTION_MERGE_PERSONS AuditAction = 4
@@ -283,7 +283,8 @@ type AuditEvent struct {
 	// changed, never their values, but for `suspended`, which is `true` or `false`
 	// where that changed; `persons_suspended` and `persons_resumed` count the
 	// people of an import for whom it did; `duplicate_policy` is `ignored` for an
-	// import into a collection that refuses duplicates.
+	// import into a collection that refuses duplicates; `created` is `true` where
+	// UpdatePerson added the person.
 	Details       map[string]string `protobuf:"bytes,9,rep,name=details,proto3" json:"details,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

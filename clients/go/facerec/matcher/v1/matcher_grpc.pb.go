@@ -74,7 +74,8 @@ type MatcherServiceClient interface {
 	// through those whom a query finds or a filter selects. Safe to retry.
 	ListPersons(ctx context.Context, in *ListPersonsRequest, opts ...grpc.CallOption) (*ListPersonsResponse, error)
 	// UpdatePerson changes a person's display_name, labels and metadata, and
-	// suspends or resumes the person. Safe to retry.
+	// suspends or resumes the person; with allow_missing it adds a person, without
+	// faces, where there is none. Safe to retry.
 	UpdatePerson(ctx context.Context, in *UpdatePersonRequest, opts ...grpc.CallOption) (*UpdatePersonResponse, error)
 	// RenamePerson gives a person another id. Their faces, audit events and
 	// failed tries stay theirs. A second call answers PERSON_NOT_FOUND.
@@ -105,8 +106,8 @@ type MatcherServiceClient interface {
 	// BatchDeletePersons erases several persons with every face of theirs: all of
 	// them or none. Persons who do not exist are counted as 0. Safe to retry.
 	BatchDeletePersons(ctx context.Context, in *BatchDeletePersonsRequest, opts ...grpc.CallOption) (*BatchDeletePersonsResponse, error)
-	// ListFaces pages through one person's faces, or those with one external_ref,
-	// oldest first. Safe to retry.
+	// ListFaces pages through one person's faces, those with one external_ref, or
+	// all of the collection. Safe to retry.
 	ListFaces(ctx context.Context, in *ListFacesRequest, opts ...grpc.CallOption) (*ListFacesResponse, error)
 	// GetFace returns one face. Safe to retry.
 	GetFace(ctx context.Context, in *GetFaceRequest, opts ...grpc.CallOption) (*GetFaceResponse, error)
@@ -461,7 +462,8 @@ type MatcherServiceServer interface {
 	// through those whom a query finds or a filter selects. Safe to retry.
 	ListPersons(context.Context, *ListPersonsRequest) (*ListPersonsResponse, error)
 	// UpdatePerson changes a person's display_name, labels and metadata, and
-	// suspends or resumes the person. Safe to retry.
+	// suspends or resumes the person; with allow_missing it adds a person, without
+	// faces, where there is none. Safe to retry.
 	UpdatePerson(context.Context, *UpdatePersonRequest) (*UpdatePersonResponse, error)
 	// RenamePerson gives a person another id. Their faces, audit events and
 	// failed tries stay theirs. A second call answers PERSON_NOT_FOUND.
@@ -492,8 +494,8 @@ type MatcherServiceServer interface {
 	// BatchDeletePersons erases several persons with every face of theirs: all of
 	// them or none. Persons who do not exist are counted as 0. Safe to retry.
 	BatchDeletePersons(context.Context, *BatchDeletePersonsRequest) (*BatchDeletePersonsResponse, error)
-	// ListFaces pages through one person's faces, or those with one external_ref,
-	// oldest first. Safe to retry.
+	// ListFaces pages through one person's faces, those with one external_ref, or
+	// all of the collection. Safe to retry.
 	ListFaces(context.Context, *ListFacesRequest) (*ListFacesResponse, error)
 	// GetFace returns one face. Safe to retry.
 	GetFace(context.Context, *GetFaceRequest) (*GetFaceResponse, error)
