@@ -4,6 +4,7 @@ import { h, replace } from "../../dom.js";
 import { actionButton } from "../../parts/actions.js";
 import { facts, state } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
+import { randomId } from "../../parts/random_id.js";
 import { read } from "../health.js";
 
 /** Show the search of the chosen collection. */
@@ -33,7 +34,7 @@ function indexState(index, settings) {
 }
 
 async function measure(root, named, context) {
-  const request = { ...named, requestId: crypto.randomUUID() };
+  const request = { ...named, requestId: randomId() };
   replace(root, h("p", { class: "hint" }, "Comparing searches by the index with exact ones …"));
   const answer = await read("CollectionService/MeasureRecall", request, context).catch((error) => {
     replace(root);

@@ -3,6 +3,7 @@
 import { h, replace, announce } from "../../dom.js";
 import { call } from "../../rpc.js";
 import { failure } from "../../parts/messages.js";
+import { randomId } from "../../parts/random_id.js";
 
 /**
  * The form. The call has a request id, so that it goes on if the page is left or a service restarts, and its answer is
@@ -67,7 +68,7 @@ function toRequest(form, collectionId) {
     targetFmr: Number(fields.get("target-fmr")),
     targetFalsePositives: Number(fields.get("target-fp")),
     maxPersons: Number(fields.get("max-persons")),
-    requestId: crypto.randomUUID(),
+    requestId: randomId(),
   };
   const label = fields.get("group-label").trim();
   if (label) request.groupLabel = label;

@@ -2,7 +2,8 @@
 
 import { h, append, replace } from "../../dom.js";
 import { call } from "../../rpc.js";
-import { randomId, slug } from "../../parts/slug.js";
+import { randomId } from "../../parts/random_id.js";
+import { slug } from "../../parts/slug.js";
 import { refusal } from "../../parts/advice.js";
 import { enrolled } from "./outcome.js";
 import { send } from "./mode.js";
