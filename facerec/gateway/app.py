@@ -80,7 +80,8 @@ class Gateway:
             current.code = "CANCELLED"
             raise
         except Exception as error:
-            found = status.to_internal_error(error, scope["path"] if current.method else "")
+            # Not the path: a short one may have a person's id.
+            found = status.to_internal_error(error, current.method.path if current.method else "")
             failed = failures.fail(found)
             if not answer.has_started:
                 await answer.fail(failed)
