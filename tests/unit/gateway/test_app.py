@@ -29,7 +29,7 @@ class Failing:
 
 
 def gateway() -> Gateway:
-    settings = GatewaySettings()
+    settings = GatewaySettings.model_validate({})
     services = Services(
         NOWHERE, NOWHERE, security=settings.security(), insecure=False, max_message_bytes=1 << 20
     )
