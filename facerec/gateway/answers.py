@@ -68,9 +68,12 @@ class AnswerSender:
             found.append((b"retry-after", failures.retry_after(self._current.retry_after_seconds)))
         return found
 
-    async def send_all(self, http_status: int, body: bytes, more: Headers | None = None) -> None:
-        """Send a whole answer of JSON."""
-        headers = [(b"content-type", _JSON), (b"content-length", str(len(body)).encode()), *(more or [])]
+    async def send_all(
+        self, http_status: int, body: bytes, more: Headers | None = None, *, content_type: bytes = _JSON
+    ) -> None:
+        """Send a whole answer, with `more` headers."""
+        length = str(len(body)).encode()
+        headers = [(b"content-type", content_type), (b"content-length", length), *(more or [])]
         await self({"type": "http.response.start", "status": http_status, "headers": headers})
         await self({"type": "http.response.body", "body": body, "more_body": False})
 
