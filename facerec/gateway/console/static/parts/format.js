@@ -28,6 +28,16 @@ export function percent(share) {
   return `${value >= 10 ? value.toFixed(1) : value.toPrecision(2)} %`;
 }
 
+/**
+ * A share with its interval.
+ *
+ * @param {{value: number, low: number, high: number}} found
+ * @returns {string}
+ */
+export function interval({ value, low, high }) {
+  return `${percent(value)} (${percent(low)} to ${percent(high)})`;
+}
+
 /** A duration of the contract, such as "93784s", in its two largest units. */
 export function duration(text) {
   const seconds = parseFloat(text ?? "0");

@@ -4,7 +4,7 @@ import { h, replace } from "../../dom.js";
 import { facts, state } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
 import { table } from "../../parts/table.js";
-import { read } from "../health.js";
+import { callShown } from "../../parts/shown_call.js";
 
 const STANDBY_STATES = {
   STANDBY_STATE_USABLE: "read from",
@@ -19,7 +19,7 @@ const STANDBY_STATES = {
 
 /** Show the replica that answers. */
 export async function showMatcher(root, context) {
-  const status = await read("CollectionService/GetStatus", {}, context);
+  const status = await callShown("CollectionService/GetStatus", {}, context);
   const { database, encoder } = status;
   replace(root,
     facts([

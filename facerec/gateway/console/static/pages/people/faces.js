@@ -1,11 +1,11 @@
 /** The stored faces of a person. */
 
 import { h } from "../../dom.js";
-import { call } from "../../rpc.js";
 import { actionButton } from "../../parts/actions.js";
 import { ask } from "../../parts/dialog.js";
 import * as format from "../../parts/format.js";
 import { qualityInWords } from "../../parts/messages.js";
+import { callShown } from "../../parts/shown_call.js";
 import { table } from "../../parts/table.js";
 
 /** The table of some of a person's faces. */
@@ -32,8 +32,7 @@ async function move(face, context) {
   ], { action: "Move" });
   if (!fields) return;
   const request = { collectionId: context.collectionId, faceIds: [face.faceId], targetPersonId: fields.get("target") };
-  context.showCall({ method: "MatcherService/MoveFaces", request });
-  await call("MatcherService/MoveFaces", request, { signal: context.signal });
+  await callShown("MatcherService/MoveFaces", request, context);
   context.refresh();
 }
 
@@ -44,7 +43,6 @@ async function erase(face, person, context) {
   ], { action: "Erase", danger: true });
   if (!fields) return;
   const request = { collectionId: context.collectionId, faceId: face.faceId };
-  context.showCall({ method: "MatcherService/DeleteFace", request });
-  await call("MatcherService/DeleteFace", request, { signal: context.signal });
+  await callShown("MatcherService/DeleteFace", request, context);
   context.refresh();
 }

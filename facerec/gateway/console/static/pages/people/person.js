@@ -6,11 +6,12 @@ import { actionButton } from "../../parts/actions.js";
 import { ask } from "../../parts/dialog.js";
 import { facts } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
+import { labelTags, personAddress } from "../../parts/people.js";
+import { callShown } from "../../parts/shown_call.js";
 import { showPages } from "../../parts/table.js";
 import { editLabels } from "./labels.js";
 import { facesTable } from "./faces.js";
 import { erasureAddress } from "./erasure.js";
-import { labelTags, personAddress } from "./list.js";
 
 const FACES_PAGE_SIZE = 50;
 
@@ -55,10 +56,9 @@ function buttons(person, names, context) {
     may("DeletePerson") && actionButton("Erase", () => erase(person, names, context), { class: "danger" }));
 }
 
-/** Call a method that changes the person, and show it as code. */
-async function change(method, request, context) {
-  context.showCall({ method: `MatcherService/${method}`, request });
-  return call(`MatcherService/${method}`, request, { signal: context.signal });
+/** Call a method that changes the person. */
+function change(method, request, context) {
+  return callShown(`MatcherService/${method}`, request, context);
 }
 
 async function changeName(person, names, context) {

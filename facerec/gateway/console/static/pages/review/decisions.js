@@ -1,22 +1,16 @@
 /** What a reviewer decides, each with what takes it back. */
 
-import { call } from "../../rpc.js";
-import { ask } from "../../parts/dialog.js";
 import { h } from "../../dom.js";
-
-/** Make a call that decides, and show it as code. */
-async function send(method, request, context) {
-  context.showCall({ method, request });
-  return call(method, request, { signal: context.signal });
-}
+import { ask } from "../../parts/dialog.js";
+import { callShown } from "../../parts/shown_call.js";
 
 /** Mark two people as different. */
 export async function dismiss(personIdA, personIdB, context) {
   const request = { collectionId: context.collectionId, personIdA, personIdB };
-  await send("CollectionService/DismissDuplicate", request, context);
+  await callShown("CollectionService/DismissDuplicate", request, context);
   return {
     said: `${personIdA} and ${personIdB} are different people`,
-    undo: () => send("CollectionService/DismissDuplicate", { ...request, restore: true }, context),
+    undo: () => callShown("CollectionService/DismissDuplicate", { ...request, restore: true }, context),
   };
 }
 
@@ -28,7 +22,7 @@ export async function merge(sourcePersonId, targetPersonId, context) {
   ], { action: "Merge" });
   if (!asked) return null;
   const request = { collectionId: context.collectionId, sourcePersonId, targetPersonId };
-  const { movedFaceIds } = await send("MatcherService/MergePersons", request, context);
+  const { movedFaceIds } = await callShown("MatcherService/MergePersons", request, context);
   return {
     said: `${sourcePersonId} is merged into ${targetPersonId}`,
     undo: movedFaceIds.length ? () => move(movedFaceIds, sourcePersonId, context) : undefined,
@@ -42,13 +36,13 @@ export async function moveFace(faceId, fromPersonId, toPersonId, context) {
 }
 
 function move(faceIds, targetPersonId, context) {
-  return send("MatcherService/MoveFaces", { collectionId: context.collectionId, faceIds, targetPersonId }, context);
+  return callShown("MatcherService/MoveFaces", { collectionId: context.collectionId, faceIds, targetPersonId }, context);
 }
 
 /** Erase a face. */
 export async function eraseFace(faceId, context) {
   const asked = await ask("Erase the face?", [h("p", {}, "This cannot be taken back.")], { action: "Erase", danger: true });
   if (!asked) return null;
-  await send("MatcherService/DeleteFace", { collectionId: context.collectionId, faceId }, context);
+  await callShown("MatcherService/DeleteFace", { collectionId: context.collectionId, faceId }, context);
   return { said: "The face is erased" };
 }

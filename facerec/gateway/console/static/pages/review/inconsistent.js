@@ -4,6 +4,7 @@ import { h } from "../../dom.js";
 import { call } from "../../rpc.js";
 import { distanceBar } from "../../parts/distance_bar.js";
 import * as format from "../../parts/format.js";
+import { callShown } from "../../parts/shown_call.js";
 import { dismiss, eraseFace, merge, moveFace } from "./decisions.js";
 import { faceLine, personColumn, readPersons } from "./persons.js";
 import { Queue } from "./queue.js";
@@ -23,8 +24,7 @@ export async function showInconsistent(root, context) {
   const threshold = found.settings.duplicateThreshold;
   const fetchPage = async (pageToken) => {
     const request = { ...collection, pageToken, pageSize: 20 };
-    context.showCall({ method: "CollectionService/ListInconsistentFaces", request });
-    const answer = await call("CollectionService/ListInconsistentFaces", request, { signal: context.signal });
+    const answer = await callShown("CollectionService/ListInconsistentFaces", request, context);
     const examined = `${format.counted(answer.facesExamined, "face")} examined${answer.exact ? ", each compared with all" : " by the index"}.`;
     return { items: answer.faces, next: answer.nextPageToken, examined };
   };

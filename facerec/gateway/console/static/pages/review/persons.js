@@ -4,7 +4,7 @@ import { h } from "../../dom.js";
 import { call } from "../../rpc.js";
 import { facts } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
-import { labelTags, personAddress } from "../people/list.js";
+import { labelTags, personAddress } from "../../parts/people.js";
 
 /** The persons by their ids; one who is gone is missing. */
 export async function readPersons(personIds, context) {

@@ -2,7 +2,7 @@
 
 import { h } from "../../dom.js";
 import * as format from "../../parts/format.js";
-import { rate } from "./calibration.js";
+import { rate } from "./words.js";
 
 const BIN = 0.005;
 

@@ -3,14 +3,13 @@
 import { h } from "../../dom.js";
 import * as format from "../../parts/format.js";
 import { table } from "../../parts/table.js";
-import { rate } from "./calibration.js";
+import { SCORE_RULES, rate } from "./words.js";
 
 const ONE_THRESHOLD = {
   ONE_THRESHOLD_SERVES: "One threshold serves all groups: the false match rate within each is at most the target.",
   ONE_THRESHOLD_EXCEEDED: "Within a group more people match falsely than the target allows.",
   ONE_THRESHOLD_UNDECIDED: "Too little was measured to say whether one threshold serves all groups.",
 };
-const RULES = { SCORE_RULE_NEAREST: "nearest stored face", SCORE_RULE_ROOT_MEAN_SQUARE: "root mean square over stored faces" };
 
 /** The rates of people by a label; null where none were asked for. */
 export function groupsTable(calibration) {
@@ -41,7 +40,7 @@ export function claimsTable(calibration) {
     h("h2", {}, "Claims of several photos"),
     table("Error rates of claims", ["Score", "Photos", "People", "Threshold", "False match rate", "False non-match rate"],
       calibration.scores.map((each) => [
-        RULES[each.scoreRule] ?? each.scoreRule, each.photos, format.count(each.persons),
+        SCORE_RULES[each.scoreRule] ?? each.scoreRule, each.photos, format.count(each.persons),
         each.point ? format.distance(each.point.threshold) : "", rate(each.point?.fmr), rate(each.point?.fnmr),
       ])));
 }

@@ -1,9 +1,10 @@
 /** Who the faces of a picture are, as a list beside it. */
 
 import { h } from "../../dom.js";
+import { thumbnail } from "../../parts/boxes.js";
 import { distanceBar } from "../../parts/distance_bar.js";
 import * as format from "../../parts/format.js";
-import { thumbnail } from "../../parts/boxes.js";
+import { personAddress } from "../../parts/people.js";
 import { qualityLine, withoutScores } from "./mode.js";
 
 const MODES = {
@@ -53,7 +54,7 @@ function about(face, index, answer, { access }) {
 
 function candidateItem(candidate, threshold, access, isOneOfSeveral) {
   const { personId, displayName, distance } = candidate;
-  const id = access.may("GetPerson") ? h("a", { href: `#/people/person/${encodeURIComponent(personId)}` }, personId) : personId;
+  const id = access.may("GetPerson") ? h("a", { href: personAddress(personId) }, personId) : personId;
   return h("li", {},
     h("p", {}, isOneOfSeveral && displayName && [h("b", {}, displayName), " "], h("span", { class: "hint" }, "Id "), id),
     distance !== undefined && distanceBar(distance, threshold));
