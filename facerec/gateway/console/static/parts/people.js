@@ -2,7 +2,12 @@
 
 import { h } from "../dom.js";
 
-/** The address of a person's page. */
+/**
+ * The address of a person's page.
+ *
+ * @param {string} personId
+ * @returns {string}
+ */
 export function personAddress(personId) {
   return `#/people/person/${encodeURIComponent(personId)}`;
 }

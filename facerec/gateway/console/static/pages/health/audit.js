@@ -7,7 +7,12 @@ import { callShown } from "../../parts/shown_call.js";
 
 const PAGE_SIZE = 20;
 
-/** Show the changes, newest first. */
+/**
+ * Show the changes, newest first.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showEvents(root, context) {
   const request = { collectionId: context.collectionId, kind: "AUDIT_KIND_CHANGES", pageSize: PAGE_SIZE };
   await showPages(root, async (pageToken) => {

@@ -5,7 +5,12 @@ import { facts, state } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
 import { callShown } from "../../parts/shown_call.js";
 
-/** Show the encoder. */
+/**
+ * Show the encoder.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showEncoder(root, context) {
   const model = await callShown("EncoderService/GetModel", {}, context);
   const status = context.access.may("GetStatus") ? await callShown("EncoderService/GetStatus", {}, context) : null;

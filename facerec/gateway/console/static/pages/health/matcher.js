@@ -17,7 +17,12 @@ const STANDBY_STATES = {
   STANDBY_STATE_CONFLICT: "cancelled a read for the sake of replay",
 };
 
-/** Show the replica that answers. */
+/**
+ * Show the replica that answers.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showMatcher(root, context) {
   const status = await callShown("CollectionService/GetStatus", {}, context);
   const { database, encoder } = status;

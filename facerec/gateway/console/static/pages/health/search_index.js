@@ -7,7 +7,12 @@ import * as format from "../../parts/format.js";
 import { randomId } from "../../parts/random_id.js";
 import { callShown } from "../../parts/shown_call.js";
 
-/** Show the search of the chosen collection. */
+/**
+ * Show the search of the chosen collection.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showIndex(root, context) {
   const named = { collectionId: context.collectionId };
   const { collection } = await callShown("CollectionService/GetCollection", named, context);

@@ -8,7 +8,14 @@ import { qualityInWords } from "../../parts/messages.js";
 import { callShown } from "../../parts/shown_call.js";
 import { table } from "../../parts/table.js";
 
-/** The table of some of a person's faces. */
+/**
+ * The table of some of a person's faces.
+ *
+ * @param {Object[]} faces
+ * @param {Object} person Whose they are.
+ * @param {import("../../main.js").Context} context
+ * @returns {HTMLElement}
+ */
 export function facesTable(faces, person, context) {
   if (!faces.length) return h("p", { class: "notice" }, "No face is stored.");
   return table("Faces", ["Face", "Quality at enrollment", "Enrolled", "Expires", "Reference", "Change"], faces.map((face) => [

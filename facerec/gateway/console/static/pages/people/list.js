@@ -10,7 +10,12 @@ import { showPages, table } from "../../parts/table.js";
 const PAGE_SIZE = 50;
 const SEARCH_MILLISECONDS = 250;
 
-/** Show the list. */
+/**
+ * Show the list.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showList(root, context) {
   const search = h("input", { id: "search", type: "search", autocomplete: "off" });
   const labels = h("input", { id: "labels", placeholder: "site=berlin", autocomplete: "off" });

@@ -15,7 +15,13 @@ import { erasureAddress } from "./erasure.js";
 
 const FACES_PAGE_SIZE = 50;
 
-/** Show a person. */
+/**
+ * Show a person.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {string} personId
+ * @param {import("../../main.js").Context} context
+ */
 export async function showPerson(root, personId, context) {
   const names = { collectionId: context.collectionId, personId };
   const { person } = await call("MatcherService/GetPerson", names, { signal: context.signal });

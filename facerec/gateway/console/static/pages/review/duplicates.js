@@ -9,7 +9,12 @@ import { dismiss, merge } from "./decisions.js";
 import { faceLine, personColumn, readPersons } from "./persons.js";
 import { Queue } from "./queue.js";
 
-/** Show the pairs of a collection. */
+/**
+ * Show the pairs of a collection.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showDuplicates(root, context) {
   const collection = { collectionId: context.collectionId };
   const { collection: found } = await call("CollectionService/GetCollection", collection, { signal: context.signal });

@@ -17,7 +17,12 @@ const SUGGESTIONS = {
   CORRECTION_SUGGESTION_REVIEW: () => "The distances alone do not say what is wrong.",
 };
 
-/** Show the inconsistent faces of a collection. */
+/**
+ * Show the inconsistent faces of a collection.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showInconsistent(root, context) {
   const collection = { collectionId: context.collectionId };
   const { collection: found } = await call("CollectionService/GetCollection", collection, { signal: context.signal });

@@ -10,7 +10,14 @@ import { claimsTable, groupsTable, searchesTable } from "./tables.js";
 import { outcome } from "./outcome.js";
 import { rate } from "./words.js";
 
-/** Show a calibration. */
+/**
+ * Show a calibration.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {Object} calibration The contract's Calibration.
+ * @param {Object} collection The contract's Collection.
+ * @param {import("../../main.js").Context} context
+ */
 export function showCalibration(root, calibration, collection, context) {
   const said = h("div", { "aria-live": "polite" });
   const drawn = h("div");

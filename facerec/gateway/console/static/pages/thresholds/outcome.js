@@ -6,7 +6,13 @@ import { rate } from "./words.js";
 
 const BIN = 0.005;
 
-/** What a threshold would have done. */
+/**
+ * What a threshold would have done.
+ *
+ * @param {Object} calibration The contract's Calibration.
+ * @param {number} threshold
+ * @returns {HTMLElement}
+ */
 export function outcome(calibration, threshold) {
   const point = nearest(calibration.curve, threshold);
   const matchedImpostors = within(calibration.impostorCounts, threshold);

@@ -11,7 +11,12 @@ const ONE_THRESHOLD = {
   ONE_THRESHOLD_UNDECIDED: "Too little was measured to say whether one threshold serves all groups.",
 };
 
-/** The rates of people by a label; null where none were asked for. */
+/**
+ * The rates of people by a label; null where none were asked for.
+ *
+ * @param {Object} calibration The contract's Calibration.
+ * @returns {HTMLElement|HTMLElement[]|null}
+ */
 export function groupsTable(calibration) {
   if (!calibration.groups?.length) return null;
   const rows = calibration.groups.map((group) => [
@@ -33,7 +38,12 @@ function name(value) {
   return value ?? "people without the label";
 }
 
-/** The rates of claims by the number of photos; null where none were asked for. */
+/**
+ * The rates of claims by the number of photos; null where none were asked for.
+ *
+ * @param {Object} calibration The contract's Calibration.
+ * @returns {HTMLElement|HTMLElement[]|null}
+ */
 export function claimsTable(calibration) {
   if (!calibration.scores?.length) return null;
   return h("section", {},
@@ -45,7 +55,12 @@ export function claimsTable(calibration) {
       ])));
 }
 
-/** The thresholds of searches by their false positive identification rate. */
+/**
+ * The thresholds of searches by their false positive identification rate.
+ *
+ * @param {Object} calibration The contract's Calibration.
+ * @returns {HTMLElement|HTMLElement[]|null}
+ */
 export function searchesTable(calibration) {
   if (!calibration.searches?.length) return null;
   return h("section", {},

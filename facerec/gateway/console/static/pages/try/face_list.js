@@ -13,7 +13,12 @@ const MODES = {
   SEARCH_MODE_INDEX_CONFIRMED: "all there are, after the index was asked",
 };
 
-/** The name of the first candidate to show; an empty text for nobody. */
+/**
+ * The name of the first candidate to show; an empty text for nobody.
+ *
+ * @param {Object} face An IdentifiedFace.
+ * @returns {string}
+ */
 export function nameOf(face) {
   const [first] = face.candidates;
   return first ? first.displayName || first.personId : "";
