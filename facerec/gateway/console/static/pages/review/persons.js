@@ -14,7 +14,7 @@ import { labelTags, personAddress } from "../../parts/people.js";
  * @returns {Promise<Object<string, Object>>}
  */
 export async function readPersons(personIds, context) {
-  const found = {};
+  const found = Object.create(null); // any text may be an id
   for (const personId of personIds) {
     const request = { collectionId: context.collectionId, personId };
     try {
