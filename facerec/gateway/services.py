@@ -113,6 +113,14 @@ class Services:
         """Whether calls to each service should be sent here, by its full name: it is SERVING."""
         return {name: serving and not self._is_ending for name, serving in self._states.items()}
 
+    def readiness(self) -> dict[str, bool]:
+        """The states that decide whether callers should be sent here: of the services that are SERVING.
+
+        If none is, those of all: calls of one service are answered also while the other is away.
+        """
+        states = self.states()
+        return {name: True for name, serving in states.items() if serving} or states
+
     def announce_end(self) -> None:
         """Report no service as ready from now on, so that balancers send their calls elsewhere."""
         self._is_ending = True

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from facerec.gateway.services import SERVICES
 from tests.e2e.access.conftest import entry
 from tests.e2e.gateway import http
 from tests.e2e.gateway.browser import Browser
@@ -46,3 +47,11 @@ def test_a_person_signs_in_to_the_console_of_a_matcher_that_is_not_ready(unready
     assert browser.sign_in("fr_admin").json["signed_in"]
     assert browser.send("GET", "/v1/status").json["database"]["ready"] is False
     assert browser.sign_in("fr_unknown").reason == "KEY_UNKNOWN"
+
+
+def test_a_gateway_is_unready_while_no_service_at_all_is_serving(unready: GatewayProcess) -> None:
+    admin = unready.event("listening")["admin"]
+    answer = http.send(admin, "GET", "/readyz")
+    assert (answer.status, answer.body.decode()) == (503, f"not ready: {', '.join(SERVICES)}\n")
+    public = http.send(unready.address, "GET", "/ready")
+    assert (public.status, public.json["services"]) == (503, dict.fromkeys(SERVICES, False))
