@@ -57,6 +57,18 @@ def test_the_key_stays_out_of_what_scripts_can_read(open_console: OpenConsole, l
     assert "Health" in pages(console.page)
 
 
+def test_a_session_outlives_the_browser_only_if_it_is_to_be_remembered(
+    open_console: OpenConsole, locked_address: str
+) -> None:
+    for is_remembered in (False, True):
+        console = open_console(address=locked_address)
+        console.page.get_by_label("Remember me until the session ends").set_checked(is_remembered)
+        sign_in(console, "fr_admin")
+        pages(console.page)
+        (cookie,) = console.page.context.cookies()
+        assert (cookie["expires"] > 0) is is_remembered
+
+
 def test_signing_out_ends_the_session(open_console: OpenConsole, locked_address: str) -> None:
     console = open_console(address=locked_address)
     sign_in(console, "fr_admin")
