@@ -46,6 +46,22 @@ def test_a_page_that_a_role_may_not_use_is_refused_in_words(
     console.has("your key may not use it")
 
 
+def test_without_scores_nothing_is_offered_that_would_be_refused(
+    open_console: OpenConsole, locked_address: str
+) -> None:
+    console = open_console(address=locked_address)
+    sign_in(console, "fr_desk")
+    assert pages(console.page) == ["People", "Thresholds", "Health"]
+    console.go("Thresholds")
+    console.has("it may not measure error rates")
+    console.has("Verify and Compare")
+    assert console.main.get_by_role("button").count() == console.main.get_by_role("textbox").count() == 0
+    console.open("review/inconsistent")
+    console.has("your key may not use it")
+    console.go("Health")
+    console.has("Searched")
+
+
 def test_the_key_stays_out_of_what_scripts_can_read(open_console: OpenConsole, locked_address: str) -> None:
     console = open_console(address=locked_address)
     sign_in(console, "fr_admin")
