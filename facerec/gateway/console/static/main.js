@@ -68,8 +68,15 @@ async function start(why = "") {
 async function readCollections() {
   if (access.collectionIds.length) return access.collectionIds;
   if (!access.may("ListCollections")) return ["default"];
-  const { collections } = await call("CollectionService/ListCollections", { pageSize: 1000 });
-  return collections.map((each) => each.collectionId);
+  // The page Health says why no matcher is ready, so the pages are shown already, and again when one is.
+  const onLost = (wait) => wait().then(() => start());
+  try {
+    const { collections } = await call("CollectionService/ListCollections", { pageSize: 1000 }, { onLost });
+    return collections.map((each) => each.collectionId);
+  } catch (error) {
+    if (error.code !== "unavailable") throw error;
+    return [sessionStorage.getItem("collection") ?? "default"];
+  }
 }
 
 function chosenCollection() {

@@ -15,7 +15,9 @@ async function render(root, _, context) {
   replace(root,
     h("h1", {}, "Thresholds"),
     current(collection),
-    context.access.may("Calibrate") && measureForm(collection, context, (calibration) => showCalibration(result, calibration, collection, context)),
+    context.access.may("Calibrate")
+      ? measureForm(collection, context, (calibration) => showCalibration(result, calibration, collection, context))
+      : h("p", { class: "notice" }, "Your key may not see distances, so it may not measure error rates."),
     result);
 }
 
@@ -34,4 +36,4 @@ function current(collection) {
   ];
 }
 
-export default { path: "thresholds", title: "Thresholds", methods: ["Calibrate"], render };
+export default { path: "thresholds", title: "Thresholds", methods: ["GetCollection"], render };
