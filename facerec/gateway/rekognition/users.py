@@ -109,9 +109,7 @@ async def associate_faces(parameters: Parameters, calls: Calls) -> Json:
         face = await get_face(calls, collection_id, face_id)
         if face is not None and face.person_id == person_id:
             continue
-        why = _owner_refusal(face)
-        if not why and person.face_count and percent > 0:
-            why = await _score_refusal(calls, collection_id, person_id, face_id, percent)
+        why = await _association_refusal(calls, collection_id, person, face, percent)
         if why:
             refused.append({"FaceId": face_id} | why)
         else:
@@ -157,6 +155,16 @@ def _owner_refusal(face: Any | None) -> Json:
     if is_user(face.person_id):
         return {"UserId": face.person_id, "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"]}
     return {}
+
+
+async def _association_refusal(
+    calls: Calls, collection_id: str, person: Any, face: Any | None, percent: float
+) -> Json:
+    """Why a face that is not the user's cannot become theirs; or nothing."""
+    why = _owner_refusal(face)
+    if why or face is None or not person.face_count or percent <= 0:
+        return why
+    return await _score_refusal(calls, collection_id, person.person_id, face.face_id, percent)
 
 
 async def _score_refusal(
