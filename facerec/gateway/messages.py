@@ -98,9 +98,14 @@ def parse_value(found: dict[str, Any], message: Message) -> None:
         raise invalid(error) from None
 
 
+def has_too_many_values(text: bytes) -> bool:
+    """Whether JSON may have more than MAX_JSON_VALUES values, known before any is made."""
+    return sum(map(text.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES
+
+
 def check_values(text: bytes) -> None:
-    """Raises Failed if JSON has more than MAX_JSON_VALUES values, before any is made."""
-    if sum(map(text.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+    """Raises Failed if JSON may have more than MAX_JSON_VALUES values."""
+    if has_too_many_values(text):
         raise failures.option_invalid(
             f"the JSON has more than {MAX_JSON_VALUES:,} values: send fewer, or protobuf"
         )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from typing import Any, Final
 
-from facerec.gateway.messages import MAX_JSON_VALUES
+from facerec.gateway.messages import MAX_JSON_VALUES, has_too_many_values
 from facerec.gateway.rekognition.errors import Refused, invalid
 
 _FACE_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -21,7 +21,7 @@ class Parameters:
     """
 
     def __init__(self, body: bytes) -> None:
-        if sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+        if has_too_many_values(body):
             raise invalid(f"the request has more than {MAX_JSON_VALUES:,} values")
         try:
             found = json.loads(body or b"{}", parse_constant=_refuse_constant)
