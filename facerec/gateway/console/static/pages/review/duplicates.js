@@ -1,13 +1,12 @@
 /** Likely duplicate pairs. */
 
 import { h } from "../../dom.js";
-import { call } from "../../rpc.js";
 import { distanceBar } from "../../parts/distance_bar.js";
-import * as format from "../../parts/format.js";
-import { callShown } from "../../parts/shown_call.js";
 import { dismiss, merge } from "./decisions.js";
+import { showQueue } from "./list.js";
 import { faceLine, personColumn, readPersons } from "./persons.js";
-import { Queue } from "./queue.js";
+
+const LIST = { method: "ListDuplicates", items: "pairs", examined: "personsExamined", noun: "person" };
 
 /**
  * Show the pairs of a collection.
@@ -16,16 +15,7 @@ import { Queue } from "./queue.js";
  * @param {import("../../main.js").Context} context
  */
 export async function showDuplicates(root, context) {
-  const collection = { collectionId: context.collectionId };
-  const { collection: found } = await call("CollectionService/GetCollection", collection, { signal: context.signal });
-  const threshold = found.settings.duplicateThreshold;
-  const fetchPage = async (pageToken) => {
-    const request = { ...collection, pageToken, pageSize: 20 };
-    const answer = await callShown("CollectionService/ListDuplicates", request, context);
-    const examined = `${format.counted(answer.personsExamined, "person")} examined${answer.exact ? ", each compared with all" : " by the index"}.`;
-    return { items: answer.pairs, next: answer.nextPageToken, examined };
-  };
-  await new Queue(root, fetchPage, (pair) => showPair(pair, threshold, context)).next();
+  await showQueue(root, LIST, context, (pair, threshold) => showPair(pair, threshold, context));
 }
 
 async function showPair(pair, threshold, context) {

@@ -1,13 +1,12 @@
 /** Inconsistent faces. */
 
 import { h } from "../../dom.js";
-import { call } from "../../rpc.js";
 import { distanceBar } from "../../parts/distance_bar.js";
-import * as format from "../../parts/format.js";
-import { callShown } from "../../parts/shown_call.js";
 import { dismiss, eraseFace, merge, moveFace } from "./decisions.js";
+import { showQueue } from "./list.js";
 import { faceLine, personColumn, readPersons } from "./persons.js";
-import { Queue } from "./queue.js";
+
+const LIST = { method: "ListInconsistentFaces", items: "faces", examined: "facesExamined", noun: "face" };
 
 /** What the service suggests, and the key of the choice that does it. */
 const SUGGESTIONS = {
@@ -24,16 +23,7 @@ const SUGGESTIONS = {
  * @param {import("../../main.js").Context} context
  */
 export async function showInconsistent(root, context) {
-  const collection = { collectionId: context.collectionId };
-  const { collection: found } = await call("CollectionService/GetCollection", collection, { signal: context.signal });
-  const threshold = found.settings.duplicateThreshold;
-  const fetchPage = async (pageToken) => {
-    const request = { ...collection, pageToken, pageSize: 20 };
-    const answer = await callShown("CollectionService/ListInconsistentFaces", request, context);
-    const examined = `${format.counted(answer.facesExamined, "face")} examined${answer.exact ? ", each compared with all" : " by the index"}.`;
-    return { items: answer.faces, next: answer.nextPageToken, examined };
-  };
-  await new Queue(root, fetchPage, (face) => showFace(face, threshold, context)).next();
+  await showQueue(root, LIST, context, (face, threshold) => showFace(face, threshold, context));
 }
 
 async function showFace(face, threshold, context) {
