@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import functools
 import gc
 import os
 import signal
@@ -42,19 +43,20 @@ LONGEST = (HERE / "soak", HERE / "benchmarks", HERE / "e2e" / "local")
 UNCOUNTED = (HERE / "soak", HERE / "benchmarks", *(() if sys.version_info >= (3, 12) else (HERE / "e2e",)))
 
 
-def _is_in(folders: tuple[Path, ...], item: pytest.Item) -> bool:
-    return any(folder in item.path.parents for folder in folders)
+@functools.cache
+def _is_in(folders: tuple[Path, ...], path: Path) -> bool:
+    return any(folder in path.parents for folder in folders)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest, so that no worker is left with one at the end."""
-    items.sort(key=lambda item: not _is_in(LONGEST, item))
+    items.sort(key=lambda item: not _is_in(LONGEST, item.path))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Count lines where that is cheap."""
-    counting = coverage.Coverage.current() if _is_in(UNCOUNTED, item) else None
+    counting = coverage.Coverage.current() if _is_in(UNCOUNTED, item.path) else None
     if counting is None:
         return (yield)
     counting.stop()
