@@ -15,6 +15,9 @@ import structlog
 from tests.fixtures import forked
 from tests.fixtures.process import ServiceProcess
 
+# Before numpy is imported. On more, its idle threads spin, on cores that other tests need.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Of what a test starts no lines are counted: a command takes longer to be counted than to run.
     os.environ.pop("COVERAGE_PROCESS_START", None)
