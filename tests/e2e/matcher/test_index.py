@@ -1,6 +1,9 @@
 """Collections with an index, which `maintain` builds and updates, and which never decides "nobody"."""
 
+import asyncio
 import math
+from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import numpy as np
@@ -16,7 +19,6 @@ from tests.e2e.matcher.indexing import (
     EXACT,
     INDEX,
     PEOPLE,
-    Collections,
     identify,
     load_people,
     maintain,
@@ -26,22 +28,39 @@ from tests.e2e.matcher.indexing import (
 from tests.e2e.matcher.requests import enroll, refused
 from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
+from tests.fixtures.postgres import Databases
+
+
+@pytest.fixture(scope="module")
+def indexed_database(make_database: Databases, template_database: str) -> str:
+    """The name of a database with PEOPLE and their index, of which each test has a copy."""
+    url = make_database(template_database)
+
+    async def build() -> None:
+        administrator = await asyncpg.connect(url)
+        await load_people(administrator)
+        await administrator.close()
+        assert await maintain(url)
+
+    asyncio.run(build())
+    return urlsplit(url).path.removeprefix("/")
 
 
 @pytest.fixture
-async def faces(administrator: asyncpg.Connection) -> Faces:
-    return await load_people(administrator)
+def database_url(make_database: Databases, indexed_database: str) -> Iterator[str]:
+    url = make_database(indexed_database)
+    yield url
+    make_database.done(url)
 
 
 @pytest.fixture
-def collections(matcher: RunningMatcher) -> Collections:
-    return Collections(matcher)
+def faces() -> Faces:
+    return PEOPLE.all()
 
 
 async def test_decisions_equal_those_of_numpy_whatever_the_index_proposes(
-    matcher: RunningMatcher, faces: Faces, database_url: str
+    matcher: RunningMatcher, faces: Faces
 ) -> None:
-    assert await maintain(database_url)
     probes = [*PEOPLE.genuine(60).encodings, *PEOPLE.non_mated(30)]
     modes = set()
     for threshold in (0.4, 0.5, 0.6):
@@ -60,9 +79,8 @@ async def test_decisions_equal_those_of_numpy_whatever_the_index_proposes(
 
 
 async def test_photos_of_one_person_are_searched_for_by_the_index(
-    matcher: RunningMatcher, faces: Faces, database_url: str
+    matcher: RunningMatcher, faces: Faces
 ) -> None:
-    await maintain(database_url)
     modes, random = set(), np.random.default_rng(3)
     for number, vector in enumerate(PEOPLE.genuine(30).encodings):
         photos = vector + random.normal(scale=0.2 / np.sqrt(128), size=(3, 128)).astype(np.float32)
@@ -86,9 +104,8 @@ async def test_photos_of_one_person_are_searched_for_by_the_index(
 
 
 async def test_an_index_result_is_accepted_only_within_the_acceptance_threshold(
-    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
+    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection
 ) -> None:
-    await maintain(database_url)
     vector = PEOPLE.genuine(1).encodings[0]
     _, distance = nearest(faces, vector)
     for trust, mode in ((distance * 1.001, INDEX), (distance * 0.999, CONFIRMED)):
@@ -99,9 +116,8 @@ async def test_an_index_result_is_accepted_only_within_the_acceptance_threshold(
 
 
 async def test_a_caller_or_a_collection_may_ask_for_exact_searches(
-    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
+    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection
 ) -> None:
-    await maintain(database_url)
     vector = faces.encodings[0]
     assert (await identify(matcher, vector)).mode == INDEX
     asked = await identify(matcher, vector, exact_only=True)
@@ -111,9 +127,8 @@ async def test_a_caller_or_a_collection_may_ask_for_exact_searches(
 
 
 async def test_a_collection_that_refuses_duplicates_finds_those_that_its_index_misses(
-    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
+    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection
 ) -> None:
-    await maintain(database_url)
     await administrator.execute("UPDATE facerec.collection SET index_effort = 1")
     vectors = [each for each in PEOPLE.genuine(60).encodings if nearest(faces, each)[1] <= 0.5]
     missed = []
@@ -130,14 +145,13 @@ async def test_a_collection_that_refuses_duplicates_finds_those_that_its_index_m
 
 
 async def test_the_measured_number_of_lists_is_read_in_searches(
-    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
+    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection
 ) -> None:
     """With a single list searched, some people are missed; with all of them, nobody is.
 
     Every result is accepted here, so the reduced query's share of the lists is what decides.
     """
     everything = math.ceil(16 / REDUCED_LISTS)
-    await maintain(database_url)
     await administrator.execute(
         "UPDATE facerec.collection SET acceptance_threshold = 4, duplicate_threshold = 4"
     )
@@ -153,9 +167,8 @@ async def test_the_measured_number_of_lists_is_read_in_searches(
 
 
 async def test_a_new_person_is_found_by_the_index_and_an_erased_one_is_not(
-    matcher: RunningMatcher, faces: Faces, database_url: str
+    matcher: RunningMatcher, faces: Faces
 ) -> None:
-    await maintain(database_url)
     vector = PEOPLE.non_mated(1, draw=5)[0]
     await matcher.stub.Enroll(pb.EnrollRequest(person_id="new", items=[pb.EnrollItem(probe=probe(vector))]))
     answer = await identify(matcher, vector)
@@ -163,16 +176,3 @@ async def test_a_new_person_is_found_by_the_index_and_an_erased_one_is_not(
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="new"))
     answer = await identify(matcher, vector)
     assert "new" not in {candidate.person_id for candidate in answer.candidates}
-
-
-async def test_the_largest_numbers_an_encoding_may_have_fit_an_index(
-    matcher: RunningMatcher, faces: Faces, database_url: str
-) -> None:
-    largest = np.full(128, 1000, np.float32)
-    for name, vector in (("low", -largest), ("high", largest)):
-        item = pb.EnrollItem(probe=probe(vector))
-        await matcher.stub.Enroll(pb.EnrollRequest(person_id=name, items=[item]))
-    await maintain(database_url)
-    for name, vector in (("low", -largest), ("high", largest)):
-        answer = await identify(matcher, vector)
-        assert (answer.mode, answer.candidates[0].person_id) == (INDEX, name)

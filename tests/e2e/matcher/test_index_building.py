@@ -1,13 +1,16 @@
 """`maintain` builds, rebuilds and drops indexes, and waits for nobody for long."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import numpy as np
 import pytest
 import structlog.testing
 
+from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.maintenance import indexes
 from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.connections.owner import LOCK_KEY
@@ -22,6 +25,7 @@ from tests.e2e.matcher.indexing import (
     identify,
     load_people,
     maintain,
+    probe,
 )
 from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
@@ -86,28 +90,37 @@ async def test_leftovers_of_an_interrupted_build_are_dropped(
     assert (await identify(matcher, faces.encodings[0])).mode == INDEX
 
 
-@pytest.mark.parametrize("index", [f"facerec.{table}_near_1" for table in (PERSONS, FACES)])
-@pytest.mark.parametrize(
-    "statement",
-    ["DROP INDEX {0}", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{0}'::regclass"],
-)
 @pytest.mark.usefixtures("faces")
 async def test_an_index_that_somebody_dropped_is_noticed_and_built_again(
-    matcher: RunningMatcher,
-    administrator: asyncpg.Connection,
-    database_url: str,
-    index: str,
-    statement: str,
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await maintain(database_url)
-    await administrator.execute(statement.format(index))
+    drop = "DROP INDEX {0}"
+    invalidate = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{0}'::regclass"
+    for damage, table in itertools.product((drop, invalidate), range(2)):
+        names = await _indexes(administrator)
+        statement = damage.format(f"facerec.{names[table]}")
+        await administrator.execute(statement)
+        await maintain(database_url)
+        valid = await administrator.fetch(
+            "SELECT x.indisvalid FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid"
+            " WHERE i.relname LIKE '%_near_%'"
+        )
+        assert [row["indisvalid"] for row in valid] == [True, True], statement
+        assert (await identify(matcher, PEOPLE.all().encodings[0])).mode == INDEX, statement
+
+
+async def test_the_largest_numbers_an_encoding_may_have_fit_an_index(
+    matcher: RunningMatcher, faces: Faces, database_url: str
+) -> None:
+    largest = np.full(128, 1000, np.float32)
+    for name, vector in (("low", -largest), ("high", largest)):
+        item = pb.EnrollItem(probe=probe(vector))
+        await matcher.stub.Enroll(pb.EnrollRequest(person_id=name, items=[item]))
     await maintain(database_url)
-    valid = await administrator.fetch(
-        "SELECT x.indisvalid FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid"
-        " WHERE i.relname LIKE '%_near_%'"
-    )
-    assert [row["indisvalid"] for row in valid] == [True, True]
-    assert (await identify(matcher, PEOPLE.all().encodings[0])).mode == INDEX
+    for name, vector in (("low", -largest), ("high", largest)):
+        answer = await identify(matcher, vector)
+        assert (answer.mode, answer.candidates[0].person_id) == (INDEX, name)
 
 
 async def test_a_build_shows_its_progress(
