@@ -1,6 +1,6 @@
 """Writes the gateway's OpenAPI document from the contract and its google.api.http annotations.
 
-`python -m scripts.openapi` prints it as JSON: `make stubs` writes facerec/gateway/openapi.json, and
+`python -m scripts.openapi` prints it as JSON: `make stubs` writes it to facerec/gateway/short_paths/, and
 `make lint` compares it. Descriptions are the comments of protos/.
 """
 
@@ -19,7 +19,7 @@ from google.rpc import code_pb2
 
 import facerec
 from facerec.gateway.methods import METHODS, Method
-from facerec.gateway.routes import ROUTES, Route
+from facerec.gateway.short_paths.routes import ROUTES, Route
 
 PROTOS = Path(__file__).parents[1] / "protos"
 COMMON_PROTOS = Path(code_pb2.__file__).parents[2]

@@ -11,6 +11,6 @@ python -m grpc_tools.protoc -I "$all" \
     --python_out="$out" --grpc_python_out="$out" \
     --mypy_out=quiet:"$out" --mypy_grpc_out=quiet:"$out" \
     $(cd protos && find facerec -name '*.proto' | sort)
-mkdir -p "$out/facerec/gateway"
-python -m scripts.openapi > "$out/facerec/gateway/openapi.json.new"
-mv "$out/facerec/gateway/openapi.json.new" "$out/facerec/gateway/openapi.json"
+mkdir -p "$out/facerec/gateway/short_paths"
+python -m scripts.openapi > "$out/facerec/gateway/short_paths/openapi.json.new"
+mv "$out/facerec/gateway/short_paths/openapi.json.new" "$out/facerec/gateway/short_paths/openapi.json"

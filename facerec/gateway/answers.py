@@ -1,9 +1,10 @@
 """Sends answers, with the headers that all have, and no longer than their clients read them."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
-from google.rpc import status_pb2
+from google.rpc import code_pb2, status_pb2
 
 from facerec.gateway import failures
 from facerec.gateway.admission import Event, Send
@@ -67,9 +68,12 @@ class AnswerSender:
             found.append((b"retry-after", failures.retry_after(self._current.retry_after_seconds)))
         return found
 
-    async def send_all(self, http_status: int, body: bytes, more: Headers | None = None) -> None:
-        """Send a whole answer of JSON."""
-        headers = [(b"content-type", _JSON), (b"content-length", str(len(body)).encode()), *(more or [])]
+    async def send_all(
+        self, http_status: int, body: bytes, more: Headers | None = None, *, content_type: bytes = _JSON
+    ) -> None:
+        """Send a whole answer, with `more` headers."""
+        length = str(len(body)).encode()
+        headers = [(b"content-type", content_type), (b"content-length", length), *(more or [])]
         await self({"type": "http.response.start", "status": http_status, "headers": headers})
         await self({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -82,3 +86,16 @@ class AnswerSender:
         """Send an error that is about HTTP itself."""
         body = failures.to_json(status_pb2.Status(code=code, message=message))
         await self.send_all(http_status, body, more)
+
+    async def refuse_path(self, verbs: Sequence[str], meant: str = "") -> None:
+        """Send that a path takes these HTTP methods only; without any, that there is no such path.
+
+        `meant` is the path that was probably meant, if one is known.
+        """
+        if verbs:
+            allowed = ", ".join(verbs)
+            more = [(b"allow", allowed.encode())]
+            await self.text(405, code_pb2.UNIMPLEMENTED, f"this path takes {allowed}", more)
+        else:
+            where = f"{meant} is one" if meant else "/openapi.json lists them"
+            await self.text(404, code_pb2.UNIMPLEMENTED, f"there is no such path; {where}")

@@ -5,14 +5,11 @@ import json
 import time
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import unquote
 
 import structlog
-from google.protobuf.message import Message
 from google.rpc import code_pb2
 
-from facerec.errors import FacerecError
-from facerec.gateway import admission, exchange, failures, routes, short_requests
+from facerec.gateway import admission, exchange, failures
 from facerec.gateway.admission import Application, BodyReader, CallLimit, Receive, Scope, Send
 from facerec.gateway.answers import AnswerSender
 from facerec.gateway.connect import ConnectApplication
@@ -20,13 +17,11 @@ from facerec.gateway.connections import MAX_HEAD_BYTES
 from facerec.gateway.console.sessions import Sessions
 from facerec.gateway.exchange import Exchange
 from facerec.gateway.forwarding import Forwarder
-from facerec.gateway.hangups import unless_gone
-from facerec.gateway.messages import Answer, to_json
 from facerec.gateway.methods import METHODS, namesake
-from facerec.gateway.openapi import document
 from facerec.gateway.origins import Origins
 from facerec.gateway.services import Services
 from facerec.gateway.settings import GatewaySettings
+from facerec.gateway.short_paths.openapi import document
 from facerec.gateway.sites import Site
 from facerec.serving.fairness.byte_budget import FairByteBudget
 from facerec.serving.middleware import status
@@ -40,8 +35,8 @@ log = structlog.get_logger(__name__)
 class Gateway:
     """An ASGI application over the services.
 
-    `sites` answer their paths before the gateway's own; `sessions` are those of the console, None without it;
-    `loopback` says whether it listens on a loopback address.
+    `sites` answer their paths, and the gateway itself every method by Connect and gRPC-Web; `sessions` are
+    those of the console, None without it; `loopback` says whether it listens on a loopback address.
     """
 
     def __init__(
@@ -61,8 +56,7 @@ class Gateway:
         self._budget = FairByteBudget(settings.max_bytes_in_flight, settings.max_request_bytes)
         self._answers = FairByteBudget(max(settings.max_bytes_in_flight // 2, settings.max_request_bytes))
         self._origins = Origins(settings.origins(), settings.hosts(), loopback=loopback)
-        self._forwarder = forwarder
-        self._connect: Application = ConnectApplication(self._forwarder, settings.max_request_bytes)
+        self._connect: Application = ConnectApplication(forwarder, settings.max_request_bytes)
         self._sites = sites
         self._sessions = sessions
 
@@ -80,7 +74,8 @@ class Gateway:
             current.code = "CANCELLED"
             raise
         except Exception as error:
-            found = status.to_internal_error(error, scope["path"] if current.method else "")
+            # Not the path: a short one may have a person's id.
+            found = status.to_internal_error(error, current.method.path if current.method else "")
             failed = failures.fail(found)
             if not answer.has_started:
                 await answer.fail(failed)
@@ -114,8 +109,6 @@ class Gateway:
             await site.answer(scope, self._body(receive, current), answer, current)
         elif scope["path"] in METHODS and scope["method"] == "POST":
             await self._call(scope, receive, answer, current)
-        elif scope["path"].startswith("/v1/"):
-            await self._call_short(scope, receive, answer, current)
         else:
             await self._answer_other(scope, answer)
 
@@ -145,49 +138,6 @@ class Gateway:
             refusal=admission.refusal(current, max_bytes),
         )
 
-    async def _call_short(
-        self, scope: Scope, receive: Receive, answer: AnswerSender, current: Exchange
-    ) -> None:
-        """Answer a call of a short path, in JSON."""
-        # Not the decoded path: a person's id may have an encoded slash.
-        route, found = routes.find(scope["method"], scope["raw_path"].decode("ascii"))
-        if route is None:
-            await self._refuse_path(answer, found)
-            return
-        current.method = route.method
-        try:
-            body = self._body(receive, current)
-            body.check()
-            request = await self._short_request(route, found, scope, body)
-            data = request.SerializeToString()
-            del request
-            calling = self._forwarder.unary(route.method, data, _timeout_seconds(current))
-            answered = await unless_gone(receive, calling)
-            text = to_json(Answer(answered, route.method.response))
-        except failures.Failed as failed:
-            await answer.fail(failed)
-        else:
-            await answer.send_all(200, text)
-
-    async def _short_request(
-        self, route: routes.Route, found: dict[str, str], scope: Scope, body: BodyReader
-    ) -> Message:
-        in_path = {name: unquote(text) for name, text in found.items()}
-        data = await body.read_all()
-        short_requests.check_place(route, scope["query_string"], data)
-        if not route.has_body:
-            return short_requests.from_query(route, in_path, scope["query_string"])
-        kind = exchange.current().headers.get("content-type", "")
-        match kind.partition(";")[0].strip().lower():
-            case "multipart/form-data":
-                return short_requests.from_form(route, in_path, data, kind)
-            case "application/json":
-                return short_requests.from_json(route, in_path, data)
-            case "" if not data:
-                return short_requests.from_json(route, in_path, data)
-            case _:
-                raise failures.option_invalid("send multipart/form-data or application/json", "content-type")
-
     async def _answer_other(self, scope: Scope, answer: AnswerSender) -> None:
         match scope["method"], scope["path"]:
             case "GET", "/health":
@@ -201,26 +151,10 @@ class Gateway:
             case _, path:
                 verbs = ["POST"] if path in METHODS else []
                 verbs += ["GET"] if path in ("/health", "/ready", "/openapi.json") else []
-                await self._refuse_path(answer, verbs, namesake(path))
-
-    async def _refuse_path(self, answer: AnswerSender, verbs: list[str], meant: str = "") -> None:
-        if verbs:
-            allowed = ", ".join(verbs)
-            more = [(b"allow", allowed.encode())]
-            await answer.text(405, code_pb2.UNIMPLEMENTED, f"this path takes {allowed}", more)
-        else:
-            where = f"{meant} is one" if meant else "/openapi.json lists them"
-            await answer.text(404, code_pb2.UNIMPLEMENTED, f"there is no such path; {where}")
+                await answer.refuse_path(verbs, namesake(path))
 
 
 def _head_bytes(scope: Scope) -> int:
     """The bytes of a request's head; h11 limits those of one that arrives in several parts only."""
     head: int = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
     return head + len(scope["raw_path"]) + len(scope["query_string"])
-
-
-def _timeout_seconds(current: Exchange) -> float | None:
-    try:
-        return current.timeout_seconds()
-    except FacerecError as error:
-        raise failures.fail(error) from None

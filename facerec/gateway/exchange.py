@@ -61,6 +61,10 @@ class Exchange:
             found.append(("traceparent", trace))
         return found
 
+    def forget_failure(self) -> None:
+        """Have the request go on after a failure that was expected: it is no failure of the request."""
+        self.code, self.call.reason, self.retry_after_seconds = "OK", "", None
+
     def timeout_seconds(self) -> float | None:
         """The deadline that the header Connect-Timeout-Ms sets, in seconds; None without it.
 

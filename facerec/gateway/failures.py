@@ -42,12 +42,28 @@ HTTP_STATUSES: Final = {
 
 
 class Failed(ConnectError):
-    """The current request has failed; `status` says why."""
+    """The current request has failed.
+
+    Attributes:
+        status: Why, with all details.
+    """
 
     def __init__(self, found: status_pb2.Status) -> None:
         details = [_ReadableDetail(detail) for detail in found.details]
         super().__init__(_code(found.code), found.message, details)
         self.status = found
+
+    @property
+    def reason(self) -> str:
+        """The reason, as `Reason` names it; empty for a failure without one."""
+        info = _first(self.status, error_details_pb2.ErrorInfo())
+        return str(info.reason) if info else ""
+
+    @property
+    def field(self) -> str:
+        """The field of the request that is wrong; empty where it is none."""
+        request = _first(self.status, error_details_pb2.BadRequest())
+        return str(request.field_violations[0].field) if request and request.field_violations else ""
 
 
 class _ReadableDetail(ErrorDetail):

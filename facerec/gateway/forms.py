@@ -1,7 +1,8 @@
-"""Reads multipart/form-data from memory: photos and other fields. Nothing is written to a disk."""
+"""Reads forms from memory, photos and other fields, and queries. Nothing is written to a disk."""
 
 import dataclasses
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -10,6 +11,7 @@ from facerec.gateway import failures
 
 MAX_PARTS: Final = 256
 MAX_FIELD_BYTES: Final = 64 * 1024
+MAX_QUERY_FIELDS: Final = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,16 @@ def parse(body: bytes, content_type: str) -> list[Part]:
     if not boundary or not collector.is_complete:
         raise _invalid()
     return collector.parts
+
+
+def parse_query(query: bytes) -> list[tuple[str, str]]:
+    """The names and values of a query, in order; an empty value is one too.
+
+    Raises ValueError for what is no text in UTF-8, or has more fields than MAX_QUERY_FIELDS.
+    """
+    return parse_qsl(
+        query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
+    )
 
 
 def _invalid() -> failures.Failed:

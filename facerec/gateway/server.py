@@ -24,6 +24,7 @@ from facerec.gateway.forwarding import Forwarder
 from facerec.gateway.rekognition.site import RekognitionSite
 from facerec.gateway.services import Services
 from facerec.gateway.settings import GatewaySettings
+from facerec.gateway.short_paths.site import ShortPathSite
 from facerec.gateway.sites import Site
 from facerec.serving.auth.files import POLL_SECONDS, WatchedFiles
 from facerec.serving.server import address
@@ -158,11 +159,13 @@ def _sessions(settings: GatewaySettings, forwarder: Forwarder, *, is_loopback: b
 
 
 def _sites(settings: GatewaySettings, forwarder: Forwarder, sessions: Sessions | None) -> list[Site]:
-    """What else is answered, as the settings ask for; without sessions there is no console.
+    """Who answers which paths, beside every method at its own; without sessions there is no console.
 
     Raises SettingsInvalid.
     """
-    sites: list[Site] = [ConsoleSite(sessions)] if sessions else []
+    sites: list[Site] = [ShortPathSite(forwarder)]
+    if sessions:
+        sites.append(ConsoleSite(sessions))
     if settings.compreface_paths:
         collection_id, max_seconds = settings.compreface_collection, settings.max_call_seconds
         sites.append(CompreFaceSite(forwarder, collection_id, max_seconds))

@@ -1,4 +1,4 @@
-"""What else the gateway answers: paths with a form of their own, beside those of the contract."""
+"""What the gateway answers beside every method at `/SERVICE/METHOD`: paths with a form of their own."""
 
 from typing import Protocol
 

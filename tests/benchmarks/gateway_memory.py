@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from tests.e2e.gateway.conftest import GatewayProcess
 from tests.e2e.gateway.http import JSON, form
+from tests.fixtures.gateway import GatewayProcess
 
 METHOD: Final = "/facerec.matcher.v1.MatcherService/Verify"
 CALLERS: Final = 8

@@ -8,7 +8,7 @@ from facerec.client import Encoding, MatcherClient
 from facerec.contract import DEFAULT_SPACE
 from tests.benchmarks import gateway as bench
 from tests.benchmarks import gateway_memory
-from tests.e2e.gateway.conftest import GatewayProcess
+from tests.fixtures.gateway import GatewayProcess
 
 
 async def test_every_way_to_call_is_measured(

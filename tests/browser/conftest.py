@@ -11,8 +11,8 @@ import pytest
 
 from tests.browser.console import Console
 from tests.e2e.access.conftest import entry
-from tests.e2e.gateway.conftest import GatewayProcess
 from tests.e2e.gateway.http import post, post_form
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.matcher import MatcherProcess
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -14,9 +14,9 @@ import pytest
 
 from facerec.gateway.rekognition import signatures
 from facerec.gateway.rekognition.site import OPERATIONS
-from tests.e2e.gateway.conftest import GatewayProcess
 from tests.e2e.gateway.rekognition.calling import ACCESS_KEY, SECRET
 from tests.e2e.gateway.rekognition.conftest import write_keys
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.process import ROOT
 
 PYTHON = os.environ.get("COMPAT_PYTHON", "")

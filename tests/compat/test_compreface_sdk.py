@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from facerec.client import CollectionClient
-from tests.e2e.gateway.conftest import GatewayProcess
+from tests.fixtures.gateway import GatewayProcess
 
 HERE = Path(__file__).parent
 

@@ -11,8 +11,8 @@ import pytest
 
 from facerec.serving.middleware.status import DOMAIN
 from scripts import retry_tables
-from tests.e2e.gateway.conftest import GatewayProcess
 from tests.e2e.matcher.documented import all_blocks, page
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.process import ROOT
 from tests.languages.building import CLIENTS, go, run

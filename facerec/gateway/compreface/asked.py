@@ -9,12 +9,11 @@ import re
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from facerec.gateway import forms, messages
 from facerec.gateway.compreface import refusals
 from facerec.gateway.compreface.refusals import Refused
-from facerec.gateway.short_requests import MAX_QUERY_FIELDS
 
 _BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -121,9 +120,7 @@ def read(in_path: Mapping[str, str], query: bytes, content_type: str, body: byte
     """Read a request, whose path's variables are still encoded. Raises Refused and Failed."""
     try:
         path = {name: unquote(text, errors="strict") for name, text in in_path.items()}
-        pairs = parse_qsl(
-            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
-        )
+        pairs = forms.parse_query(query)
     except ValueError:
         raise Refused("the path or the query is no text in UTF-8", refusals.BAD_ARGUMENT) from None
     values: dict[str, str] = {}

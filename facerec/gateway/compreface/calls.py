@@ -84,9 +84,3 @@ class Calls:
             token = page.next_page_token
             if not token:
                 return
-
-
-def forget_failure() -> None:
-    """Have the current request go on after a failure that was expected."""
-    current = exchange.current()
-    current.code, current.call.reason, current.retry_after_seconds = "OK", "", None

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from facerec.errors import Reason
-from facerec.gateway import failures
+from facerec.gateway import exchange, failures
 from facerec.gateway.compreface import refusals, subjects
 from facerec.gateway.compreface.asked import Asked, example_id, named
-from facerec.gateway.compreface.calls import Calls, forget_failure
+from facerec.gateway.compreface.calls import Calls
 from facerec.gateway.compreface.photo_faces import FaceOptions, find_faces, one_face
 from facerec.gateway.compreface.refusals import Refused
 from facerec.matcher.v1 import matcher_pb2
@@ -104,9 +104,9 @@ async def _erase(calls: Calls, image_id: str) -> dict[str, str] | None:
     try:
         face = (await calls.call("GetFace", face_id=image_id)).face
     except failures.Failed as failed:
-        if refusals.reason(failed) != Reason.STORED_FACE_NOT_FOUND:
+        if failed.reason != Reason.STORED_FACE_NOT_FOUND:
             raise
-        forget_failure()
+        exchange.current().forget_failure()
         return None
     await calls.call("DeleteFace", face_id=image_id)
     return {"image_id": image_id, "subject": face.person_id}

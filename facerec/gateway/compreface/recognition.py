@@ -18,10 +18,10 @@ from facerec.gateway.compreface.photo_faces import (
 )
 from facerec.gateway.compreface.refusals import Refused
 from facerec.gateway.compreface.scores import similarity
+from facerec.gateway.similarity import MAX_DISTANCE
 from facerec.matcher.v1 import matcher_pb2
 
 MAX_PREDICTIONS: Final = 100
-_MAX_DISTANCE: Final = 4.0  # the largest that Identify takes
 _MAX_PROBES: Final = 16  # of one Identify
 
 Found = tuple[list[matcher_pb2.IdentifiedFace], float]
@@ -89,7 +89,7 @@ async def _search(calls: Calls, count: int, **fields: Any) -> Found:
     """
     within = await calls.call("Identify", max_candidates=count, **fields)
     if any(len(face.candidates) < count and face.HasField("exact") for face in within.faces):
-        beyond = await calls.call("Identify", max_candidates=count, max_distance=_MAX_DISTANCE, **fields)
+        beyond = await calls.call("Identify", max_candidates=count, max_distance=MAX_DISTANCE, **fields)
         return list(beyond.faces), within.threshold
     return list(within.faces), within.threshold
 

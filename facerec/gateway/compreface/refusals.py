@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from google.rpc import error_details_pb2
-
 from facerec.errors import Reason
 from facerec.gateway import exchange, failures
 
@@ -82,25 +80,10 @@ class Refused(Exception):
         return json.dumps({"message": self.message, "code": self.code}, ensure_ascii=False).encode()
 
 
-def reason(failed: failures.Failed) -> str:
-    """The reason of a failure; empty for one without."""
-    info = error_details_pb2.ErrorInfo()
-    return next((info.reason for detail in failed.status.details if detail.Unpack(info)), "")
-
-
 def from_failure(failed: failures.Failed) -> Refused:
     """A failure in CompreFace's form."""
-    found = reason(failed)
     other = failures.HTTP_STATUSES.get(failed.status.code, 500), OTHER
-    http_status, code = BY_REASON.get(found, other)
-    if found == Reason.FACE_NOT_FOUND and _field(failed).endswith("face_id"):
+    http_status, code = BY_REASON.get(failed.reason, other)
+    if failed.reason == Reason.FACE_NOT_FOUND and failed.field.endswith("face_id"):
         http_status, code = 404, EXAMPLE_NOT_FOUND
     return Refused(failed.status.message, code, http_status)
-
-
-def _field(failed: failures.Failed) -> str:
-    request = error_details_pb2.BadRequest()
-    for detail in failed.status.details:
-        if detail.Unpack(request) and request.field_violations:
-            return str(request.field_violations[0].field)
-    return ""

@@ -6,25 +6,22 @@ They are not the numbers that CompreFace's models compute: they have the same ra
 import math
 from typing import Final
 
-STEEPNESS: Final = 10.0
-"""How fast a similarity changes with the distance. CompreFace's default model has 5.29 for distances whose
-threshold is 1.18, about twice as large."""
+from facerec.gateway.similarity import tanh_similarity
+
 _DETECTION_STEEPNESS: Final = 2.0
-_DECIMALS: Final = 100_000
 
 
 def similarity(distance: float | None, threshold: float, *, match: bool) -> float:
     """The similarity of two faces: 0 to 1, at least 0.5 exactly where they match.
 
-    `distance` and `threshold` are Euclidean distances. It is (1 + tanh(10 (threshold - distance))) / 2, the
-    form of CompreFace's own, rounded down to 5 decimals, and below 0.5 for any distance over the threshold,
-    however little. A caller that sees no distances (None) gets 1 for a match and 0 otherwise.
+    Args:
+        distance: Their Euclidean distance; None for a caller that sees none, and gets 1 for a match, else 0.
+        threshold: The largest distance that is a match.
+        match: The decision.
     """
     if distance is None:
         return 1.0 if match else 0.0
-    exact = (1 + math.tanh(STEEPNESS * (threshold - distance))) / 2
-    rounded = math.floor(exact * _DECIMALS) / _DECIMALS
-    return rounded if distance <= threshold else min(rounded, 0.5 - 1 / _DECIMALS)
+    return tanh_similarity(distance, threshold)
 
 
 def probability(detection_score: float) -> float:

@@ -4,10 +4,10 @@ import sys
 from typing import Any, Final
 
 from facerec.errors import Reason
-from facerec.gateway import failures
+from facerec.gateway import exchange, failures
 from facerec.gateway.compreface import refusals
 from facerec.gateway.compreface.asked import Asked, named
-from facerec.gateway.compreface.calls import Calls, forget_failure
+from facerec.gateway.compreface.calls import Calls
 from facerec.gateway.compreface.refusals import Refused
 
 _BATCH: Final = 100  # as many as BatchDeletePersons takes
@@ -26,9 +26,9 @@ async def find(calls: Calls, subject: str) -> Any:
     try:
         return (await calls.call("GetPerson", person_id=subject)).person
     except failures.Failed as failed:
-        if refusals.reason(failed) != Reason.PERSON_NOT_FOUND:
+        if failed.reason != Reason.PERSON_NOT_FOUND:
             raise
-        forget_failure()
+        exchange.current().forget_failure()
         return None
 
 
@@ -50,9 +50,9 @@ async def rename(asked: Asked, calls: Calls) -> Any:
     try:
         await calls.call("RenamePerson", person_id=old, new_person_id=new)
     except failures.Failed as failed:
-        if refusals.reason(failed) != Reason.PERSON_EXISTS:
+        if failed.reason != Reason.PERSON_EXISTS:
             raise
-        forget_failure()
+        exchange.current().forget_failure()
         await calls.call("MergePersons", source_person_id=old, target_person_id=new)
     return {"updated": True}
 

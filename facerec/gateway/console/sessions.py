@@ -124,7 +124,7 @@ class Sessions:
         except failures.Failed as failed:
             if failed.status.code != code_pb2.UNAUTHENTICATED:
                 raise
-            current.code, current.call.reason = "OK", ""  # the answer sought, and no failure of the request
+            current.forget_failure()
             return False
         return True
 

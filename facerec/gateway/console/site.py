@@ -59,6 +59,4 @@ async def _send_file(file: files.File, answer: AnswerSender, current: Exchange) 
         await answer({"type": "http.response.start", "status": 304, "headers": headers})
         await answer({"type": "http.response.body", "body": b"", "more_body": False})
         return
-    headers += [(b"content-type", file.content_type), (b"content-length", str(len(file.content)).encode())]
-    await answer({"type": "http.response.start", "status": 200, "headers": headers})
-    await answer({"type": "http.response.body", "body": file.content, "more_body": False})
+    await answer.send_all(200, file.content, headers, content_type=file.content_type)

@@ -9,7 +9,6 @@ from facerec.gateway import exchange
 from facerec.gateway.failures import Failed
 from facerec.gateway.forwarding import Forwarder
 from facerec.gateway.methods import METHODS
-from facerec.gateway.rekognition.errors import reason_of
 
 Json: TypeAlias = dict[str, Any]
 
@@ -34,12 +33,7 @@ class Calls:
         try:
             return await self.call(request)
         except Failed as failed:
-            if reason_of(failed) not in reasons:
+            if failed.reason not in reasons:
                 raise
-        self.forgive()
+        exchange.current().forget_failure()
         return None
-
-    def forgive(self) -> None:
-        """Make the failure of the last call none of the request's."""
-        current = exchange.current()
-        current.code, current.call.reason, current.retry_after_seconds = "OK", "", None

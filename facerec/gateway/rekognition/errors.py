@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import code_pb2
 
 from facerec.errors import Reason
 from facerec.gateway.failures import Failed
@@ -89,20 +89,13 @@ def too_slow(seconds: float) -> Refused:
     return Refused(INTERNAL, f"the call took longer than {seconds:g} s", Reason.DEADLINE_EXCEEDED)
 
 
-def reason_of(failed: Failed) -> str:
-    """The reason of a failure; empty if it has none."""
-    info = error_details_pb2.ErrorInfo()
-    return info.reason if any(detail.Unpack(info) for detail in failed.status.details) else ""
-
-
 def name_of(failed: Failed) -> str:
     """The exception of a failure."""
-    reason = reason_of(failed)
-    if not reason:
+    if not failed.reason:
         return INTERNAL
-    if _field_of(failed.status) == "page_token":
+    if failed.field == "page_token":
         return BAD_PAGE
-    return NAMES.get(reason, INVALID_PARAMETER)
+    return NAMES.get(failed.reason, INVALID_PARAMETER)
 
 
 def message_of(failed: Failed) -> str:
@@ -110,12 +103,6 @@ def message_of(failed: Failed) -> str:
     if name_of(failed) == BAD_PAGE:
         return "NextToken is not of this list: send that of the previous page, with the same parameters"
     return str(failed.status.message)
-
-
-def _field_of(found: status_pb2.Status) -> str:
-    violated = error_details_pb2.BadRequest()
-    known = any(detail.Unpack(violated) for detail in found.details)
-    return violated.field_violations[0].field if known and violated.field_violations else ""
 
 
 def http_status_of(name: str) -> int:

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import facerec.matcher.v1 as pb
 from facerec.errors import Reason
+from facerec.gateway import exchange
 from facerec.gateway.failures import Failed
 from facerec.gateway.rekognition.calls import Calls, Json
 from facerec.gateway.rekognition.details import QUALITY_FILTERS, detail_json, poor
-from facerec.gateway.rekognition.errors import denied, invalid, reason_of
+from facerec.gateway.rekognition.errors import denied, invalid
 from facerec.gateway.rekognition.parameters import Parameters
 from facerec.gateway.rekognition.people import is_user, user_id
 from facerec.gateway.rekognition.scores import DEFAULT_PERCENT, max_distance_of, percent_of
@@ -187,9 +188,9 @@ async def search_users_by_image(parameters: Parameters, calls: Calls) -> Json:
     try:
         found = await search.run(calls, lambda each: is_user(each.person_id))
     except Failed as failed:
-        if reason_of(failed) != Reason.FACE_NOT_FOUND:
+        if failed.reason != Reason.FACE_NOT_FOUND:
             raise
-        calls.forgive()
+        exchange.current().forget_failure()
         return {"UserMatches": []}
     if poor(found.face.quality, quality_filter):
         return {"UserMatches": [], "FaceModelVersion": found.space}

@@ -34,7 +34,7 @@ from facerec.gateway.rekognition.parameters import Parameters
 from facerec.gateway.rekognition.signatures import Signature
 
 TARGET: Final = "RekognitionService."
-_CONTENT_TYPE: Final = (b"content-type", b"application/x-amz-json-1.1")
+_CONTENT_TYPE: Final = b"application/x-amz-json-1.1"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,9 @@ class RekognitionSite:
         except Refused as refused:
             current.code, current.call.reason = refused.code, refused.reason.value
             name, message = refused.name, errors.to_json(refused.name, refused.message)
-        await _send(answer, current, errors.http_status_of(name) if name else 200, message)
+        http_status = errors.http_status_of(name) if name else 200
+        request_id = (b"x-amzn-requestid", current.call.request_id.encode())
+        await answer.send_all(http_status, message, [request_id], content_type=_CONTENT_TYPE)
 
     async def _answer(self, scope: Scope, body: BodyReader, current: Exchange) -> bytes:
         body.check()
@@ -127,13 +129,3 @@ def _checked(signed: Signature, secret: str, body: bytes) -> Parameters:
     """The parameters of a body whose signature is right. Raises Refused."""
     signed.check(secret, body)
     return Parameters(body)
-
-
-async def _send(answer: AnswerSender, current: Exchange, http_status: int, body: bytes) -> None:
-    headers = [
-        _CONTENT_TYPE,
-        (b"content-length", str(len(body)).encode()),
-        (b"x-amzn-requestid", current.call.request_id.encode()),
-    ]
-    await answer({"type": "http.response.start", "status": http_status, "headers": headers})
-    await answer({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,22 +1,11 @@
 """Gateways as processes of their own, in front of real services."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 
-from tests.fixtures.process import ServiceProcess
-
-StartGateway = Callable[..., "GatewayProcess"]
-
-
-class GatewayProcess(ServiceProcess):
-    """A gateway before an encoder and a matcher."""
-
-    def __init__(self, encoder: str, matcher: str, *flags: str, **options: Any) -> None:
-        services = ("--encoder-address", encoder, "--matcher-address", matcher)
-        super().__init__("facerec.gateway", *services, *flags, **options)
+from tests.fixtures.gateway import GatewayProcess, StartGateway
 
 
 @pytest.fixture

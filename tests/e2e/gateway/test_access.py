@@ -11,7 +11,7 @@ import trustme
 from facerec.gateway.methods import METHODS
 from tests.e2e.access.conftest import Authority, entry
 from tests.e2e.gateway import http
-from tests.e2e.gateway.conftest import StartGateway
+from tests.fixtures.gateway import StartGateway
 from tests.fixtures.matcher import NOWHERE, StartMatcher
 from tests.fixtures.process import ServiceProcess
 from tests.fixtures.waiting import wait_until

@@ -11,7 +11,7 @@ from facerec.gateway.commands import main
 from tests.e2e.access.conftest import Authority
 from tests.e2e.gateway import http
 from tests.e2e.gateway.browser import trusting
-from tests.e2e.gateway.conftest import StartGateway
+from tests.fixtures.gateway import StartGateway
 from tests.fixtures.matcher import NOWHERE
 
 STATIC = Path(console.__file__).parent / "static"

@@ -12,8 +12,8 @@ from facerec.gateway.methods import METHODS
 from tests.e2e.access import paired_collections as paired
 from tests.e2e.access.conftest import entry
 from tests.e2e.access.every_rpc import Recorder
-from tests.e2e.gateway.conftest import StartGateway
 from tests.e2e.gateway.connect_stub import ConnectStub
+from tests.fixtures.gateway import StartGateway
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.vector_encoder import vector_encoder
 

@@ -13,7 +13,7 @@ from facerec.client.channel import COLLECTION_SERVICE, ENCODER_SERVICE, MATCHER_
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from tests.e2e.gateway import http
-from tests.e2e.gateway.conftest import GatewayProcess
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.matcher import NOWHERE
 from tests.fixtures.waiting import until
 

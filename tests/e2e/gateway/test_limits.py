@@ -10,7 +10,7 @@ from http.client import HTTPResponse
 import pytest
 
 from tests.e2e.gateway import http
-from tests.e2e.gateway.conftest import GatewayProcess
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.matcher import NOWHERE
 
 VERIFY = "/facerec.matcher.v1.MatcherService/Verify"

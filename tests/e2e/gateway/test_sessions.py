@@ -14,7 +14,7 @@ import trustme
 from facerec.gateway.console.session import fernet
 from tests.e2e.access.conftest import Authority, entry
 from tests.e2e.gateway.browser import SESSION, Browser, trusting
-from tests.e2e.gateway.conftest import GatewayProcess, StartGateway
+from tests.fixtures.gateway import GatewayProcess, StartGateway
 from tests.fixtures.matcher import NOWHERE, MatcherProcess
 from tests.fixtures.waiting import wait_until
 

@@ -5,8 +5,8 @@ import json
 from openapi_spec_validator import validate
 
 from facerec.gateway.methods import METHODS
-from facerec.gateway.openapi import document
-from facerec.gateway.routes import ROUTES
+from facerec.gateway.short_paths.openapi import document
+from facerec.gateway.short_paths.routes import ROUTES
 
 
 def test_the_document_is_valid_and_has_every_path() -> None:

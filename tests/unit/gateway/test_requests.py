@@ -6,10 +6,11 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facerec.gateway import exchange, forms, short_requests
+from facerec.gateway import exchange, forms
 from facerec.gateway.exchange import Exchange
 from facerec.gateway.failures import Failed
-from facerec.gateway.routes import ROUTES, Route, find
+from facerec.gateway.short_paths import requests
+from facerec.gateway.short_paths.routes import ROUTES, Route, find
 from facerec.serving.fairness.byte_budget import FairByteBudget
 from tests.e2e.gateway.http import form
 
@@ -77,14 +78,14 @@ def test_a_form_is_a_request_or_refused(route: Route, parts: list[tuple[str, str
     begin()
     body, headers = form(parts)
     with contextlib.suppress(Failed):
-        short_requests.from_form(route, {}, body, headers["content-type"])
+        requests.from_form(route, {}, body, headers["content-type"])
 
 
 @given(st.sampled_from(POSTED), JSON)
 def test_json_is_a_request_or_refused(route: Route, value: object) -> None:
     begin()
     with contextlib.suppress(Failed):
-        short_requests.from_json(route, {}, json.dumps(value).encode())
+        requests.from_json(route, {}, json.dumps(value).encode())
 
 
 @given(st.binary(max_size=64))
@@ -93,4 +94,4 @@ def test_a_query_is_a_request_or_refused(query: bytes) -> None:
     route, fields = find("GET", "/v1/persons")
     assert route is not None
     with contextlib.suppress(Failed):
-        short_requests.from_query(route, fields, query)
+        requests.from_query(route, fields, query)

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
 from facerec.gateway.methods import METHODS
-from facerec.gateway.routes import PHOTOS, ROUTES, Route, find
+from facerec.gateway.short_paths.routes import PHOTOS, ROUTES, Route, find
 from tests.fixtures.process import ROOT
 
 VERBS = {"Get": "GET", "List": "GET", "BatchGet": "GET", "Update": "PATCH", "Delete": "DELETE"}

@@ -10,7 +10,7 @@ from PIL import Image
 
 from facerec.client import CollectionClient
 from tests.e2e.gateway.compreface.calling import RECOGNITION, call
-from tests.e2e.gateway.conftest import GatewayProcess
+from tests.fixtures.gateway import GatewayProcess
 
 
 @pytest.fixture(scope="module")

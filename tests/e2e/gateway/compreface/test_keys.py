@@ -12,7 +12,7 @@ from facerec.client import AsyncCollectionClient, Security
 from tests.e2e.access.conftest import entry
 from tests.e2e.gateway import http
 from tests.e2e.gateway.compreface.calling import RECOGNITION, refusal
-from tests.e2e.gateway.conftest import GatewayProcess, StartGateway
+from tests.fixtures.gateway import GatewayProcess, StartGateway
 from tests.fixtures.matcher import StartMatcher
 
 ROLES = ("encode", "verify", "identify", "enroll", "manage")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.gateway import http
 from tests.e2e.gateway.compreface.calling import KEY, RECOGNITION, call, refusal
-from tests.e2e.gateway.conftest import StartGateway
+from tests.fixtures.gateway import StartGateway
 from tests.fixtures.matcher import NOWHERE
 
 NO_EXAMPLE = "00000000-0000-4000-8000-000000000000"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.gateway.conftest import GatewayProcess
 from tests.e2e.gateway.rekognition.calling import ACCESS_KEY, SECRET
+from tests.fixtures.gateway import GatewayProcess
 
 
 def write_keys(path: Path, secrets: Mapping[str, str]) -> Path:

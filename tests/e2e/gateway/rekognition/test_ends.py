@@ -10,9 +10,9 @@ import pytest
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from tests.e2e.gateway.conftest import StartGateway
 from tests.e2e.gateway.rekognition.calling import ACCESS_KEY, SECRET, exception, send, signed_headers
 from tests.e2e.gateway.rekognition.conftest import write_keys
+from tests.fixtures.gateway import StartGateway
 from tests.fixtures.matcher import NOWHERE
 from tests.fixtures.waiting import until
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.e2e.access.conftest import bearer, entry
-from tests.e2e.gateway.conftest import StartGateway
 from tests.e2e.gateway.rekognition.calling import call, refusal
 from tests.e2e.gateway.rekognition.conftest import write_keys
 from tests.e2e.matcher.requests import vectors
 from tests.e2e.matcher.transfers import chunk, header, send
+from tests.fixtures.gateway import StartGateway
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.vector_encoder import picture, vector_encoder
 

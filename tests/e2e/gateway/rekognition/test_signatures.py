@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.e2e.gateway import http
-from tests.e2e.gateway.conftest import GatewayProcess
 from tests.e2e.gateway.rekognition.calling import (
     ACCESS_KEY,
     SECRET,
@@ -19,6 +18,7 @@ from tests.e2e.gateway.rekognition.calling import (
     signed_headers,
 )
 from tests.e2e.gateway.rekognition.conftest import write_keys
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.matcher import NOWHERE
 from tests.fixtures.waiting import wait_until
 

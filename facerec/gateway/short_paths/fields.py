@@ -8,7 +8,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from facerec.gateway import failures, messages
-from facerec.gateway.routes import Route
+from facerec.gateway.short_paths.routes import Route
 
 _BOOLEANS: Final = {"true": True, "false": False}
 _STRUCT: Final = "google.protobuf.Struct"

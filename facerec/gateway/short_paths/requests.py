@@ -5,17 +5,15 @@ import binascii
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final
-from urllib.parse import parse_qsl
+from typing import Any
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from facerec.gateway import failures, fields, forms, messages
-from facerec.gateway.routes import Route
-
-MAX_QUERY_FIELDS: Final = 256
+from facerec.gateway import failures, forms, messages
+from facerec.gateway.short_paths import fields
+from facerec.gateway.short_paths.routes import Route
 
 
 def from_form(route: Route, in_path: Mapping[str, str], body: bytes, content_type: str) -> Message:
@@ -48,9 +46,7 @@ def from_query(route: Route, in_path: Mapping[str, str], query: bytes) -> Messag
     """The request of a path's fields and a query. Raises Failed, naming the field."""
     request = route.method.request()
     try:
-        pairs = parse_qsl(
-            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
-        )
+        pairs = forms.parse_query(query)
     except ValueError:
         raise failures.option_invalid("the query is no list of fields in UTF-8") from None
     _check_not_in_path(route, in_path, (name for name, _ in pairs))
