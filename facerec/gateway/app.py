@@ -80,7 +80,8 @@ class Gateway:
             current.code = "CANCELLED"
             raise
         except Exception as error:
-            found = status.to_internal_error(error, scope["path"] if current.method else "")
+            where = current.method.path if current.method else ""  # the request's path may have a person's id
+            found = status.to_internal_error(error, where)
             failed = failures.fail(found)
             if not answer.has_started:
                 await answer.fail(failed)
@@ -172,7 +173,7 @@ class Gateway:
     async def _short_request(
         self, route: routes.Route, found: dict[str, str], scope: Scope, body: BodyReader
     ) -> Message:
-        in_path = {name: unquote(text) for name, text in found.items()}
+        in_path = {name: _decoded(name, text) for name, text in found.items()}
         data = await body.read_all()
         short_requests.check_place(route, scope["query_string"], data)
         if not route.has_body:
@@ -217,6 +218,14 @@ def _head_bytes(scope: Scope) -> int:
     """The bytes of a request's head; h11 limits those of one that arrives in several parts only."""
     head: int = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
     return head + len(scope["raw_path"]) + len(scope["query_string"])
+
+
+def _decoded(name: str, text: str) -> str:
+    """A field of the path. Raises Failed."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise failures.option_invalid(f"{name} in the path is not UTF-8", name) from None
 
 
 def _timeout_seconds(current: Exchange) -> float | None:
