@@ -302,10 +302,10 @@ ORDER BY f.create_time, f.face_id;
 -- name: list_all_faces
 -- As list_faces_by_reference, of all faces, by id: :after_face_id is that of the last face of the previous page, or null.
 -- Primary key of collection, face (face_id) in its order, person (person_key).
-SELECT c.space, p.person_id, f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
+SELECT c.space, p.person_id, f.face_id, f.external_ref, f.create_time, f.expire_time, f.quality, m.fingerprint
 FROM facerec.collection c
 LEFT JOIN LATERAL (
-    SELECT face_id, external_ref, create_time, expire_time, model_key, person_key
+    SELECT face_id, external_ref, create_time, expire_time, quality, model_key, person_key
     FROM facerec.:"face"
     WHERE collection_id = :collection_id AND expire_time > now()
       AND face_id > coalesce(:after_face_id::uuid, '00000000-0000-0000-0000-000000000000')

@@ -314,7 +314,7 @@ CREATE FUNCTION facerec.request_tag(request_id text) RETURNS bytea
 
 CREATE FUNCTION facerec.search_words(person_id text, display_name text) RETURNS tsvector
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN array_to_tsvector(array_remove(regexp_split_to_array(lower((NORMALIZE(((person_id || ' '::text) || display_name), NFC) COLLATE "default")), '[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text), ''::text));
+    RETURN array_to_tsvector(array_remove(regexp_split_to_array(lower(((("left"(NORMALIZE(person_id, NFC), 500) || ' '::text) || "left"(NORMALIZE(display_name, NFC), 500)) COLLATE "default")), '[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'::text), ''::text));
 
 CREATE FUNCTION facerec.search_query(search text) RETURNS tsquery
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

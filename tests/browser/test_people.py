@@ -33,6 +33,8 @@ def test_a_search_by_labels_finds_those_who_have_them(two_people: None, open_con
     console.page.get_by_label("Labels").fill("site=berlin")
     console.counts("tbody tr", 1)
     assert "site=berlin" in console.main.inner_text()
+    console.page.get_by_label("Labels").fill("__proto__=x constructor=y")
+    console.has("A label's key must be")
 
 
 def test_a_name_a_label_and_an_id_are_changed(

@@ -28,7 +28,7 @@ def persons(address: str, collection: str) -> list[str]:
 def test_duplicates_are_dismissed_by_a_key_and_taken_back(
     twice_enrolled: None, open_console: OpenConsole
 ) -> None:
-    console = open_console("review")
+    console = open_console("review/constructor")  # no kind of review, but a property of every object
     console.has("Are they one person?")
     console.page.keyboard.press("d")
     console.has("That was the last one.")

@@ -68,6 +68,14 @@ class Asked:
         """The example that the path names, as a UUID in its usual form. Raises Refused."""
         return example_id(self.in_path["image_id"])
 
+    def only(self, *names: str) -> None:
+        """Raises Refused for any parameter but these, and for a body: a call that erases many ignores nothing."""
+        for name in self.values:
+            if name not in names:
+                raise Refused(f"there is no parameter {name[:64]}", refusals.BAD_ARGUMENT)
+        if self.photos or self.document is not None:
+            raise Refused("this call takes no body", refusals.BAD_ARGUMENT)
+
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         """A whole number within a range. Raises Refused."""
         text = self.values.get(name, "")

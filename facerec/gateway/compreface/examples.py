@@ -87,6 +87,7 @@ async def delete_several(asked: Asked, calls: Calls) -> Any:
 
 async def delete_all(asked: Asked, calls: Calls) -> Any:
     """Erase all examples of a subject, or of all subjects, with the subjects. Raises Refused and Failed."""
+    asked.only("subject")
     if "subject" in asked.values:
         erased = await calls.call("DeletePerson", person_id=named(asked.values["subject"]))
         return {"deleted": erased.faces_deleted}

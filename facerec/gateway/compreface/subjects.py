@@ -67,7 +67,8 @@ async def delete(asked: Asked, calls: Calls) -> Any:
 
 
 async def delete_all(asked: Asked, calls: Calls) -> Any:
-    """Erase all subjects. Raises Failed; those who were erased by then stay so."""
+    """Erase all subjects. Raises Refused, and Failed: those who were erased by then stay so."""
+    asked.only()
     persons, _ = await erase_all(calls)
     return {"deleted": persons}
 

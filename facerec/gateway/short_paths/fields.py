@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from facerec.gateway import failures, messages
 from facerec.gateway.short_paths.routes import Route
@@ -17,14 +18,26 @@ _TEXTS: Final = {f"google.protobuf.{name}" for name in ("Timestamp", "Duration",
 
 
 def set_texts(request: Message, route: Route, texts: Iterable[tuple[str, str]]) -> None:
-    """Set each field that is named. Raises Failed, naming the field."""
+    """Set each field that is named, by either of its names. Raises Failed, naming the field."""
     values: dict[str, list[str]] = {}
     for name, text in texts:
-        values.setdefault(name, []).append(text)
+        values.setdefault(_in_proto(request, name), []).append(text)
     for name, given in values.items():
         if find(request, name.partition(".")[0]) is None:
             raise _unknown(name, route.path, route.names())
         _set(request, name, given)
+
+
+def _in_proto(message: Any, name: str) -> str:
+    """A path with the names of the proto, as far as it leads through messages and their fields are known."""
+    step, dot, rest = name.partition(".")
+    field = find(message, step)
+    if field is None:
+        return name
+    kind = field.message_type
+    if dot and kind is not None and kind.full_name != _STRUCT and not _is_map(field):
+        rest = _in_proto(GetMessageClass(kind), rest)
+    return f"{field.name}{dot}{rest}"
 
 
 def find(message: Any, step: str) -> FieldDescriptor | None:

@@ -40,7 +40,7 @@ class ShortPathSite:
         current.method = route.method
         try:
             body.check()
-            in_path = {name: unquote(text) for name, text in found.items()}
+            in_path = {name: _decoded(name, text) for name, text in found.items()}
             request = await _read(route, in_path, scope["query_string"], body, current)
             data = request.SerializeToString()
             del request
@@ -70,6 +70,14 @@ async def _read(
             return requests.from_json(route, in_path, data)
         case _:
             raise failures.option_invalid("send multipart/form-data or application/json", "content-type")
+
+
+def _decoded(name: str, text: str) -> str:
+    """A field of the path. Raises Failed."""
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise failures.option_invalid(f"{name} in the path is not UTF-8", name) from None
 
 
 def _timeout_seconds(current: Exchange) -> float | None:

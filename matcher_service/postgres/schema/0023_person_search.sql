@@ -6,11 +6,12 @@
 -- serves: 18
 
 -- The words of a person's id and name: what white space separates (all that Unicode counts as such, and U+001C to U+001F),
--- in NFC and in lower case as the database's locale has it.
+-- in NFC and in lower case as the database's locale has it. Only the first 500 characters of each count, which leaves out
+-- nothing unless NFC makes a name longer, as it does with a few letters: a word of 2047 bytes could not be in a tsvector.
 CREATE FUNCTION facerec.search_words(person_id text, display_name text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN array_to_tsvector(array_remove(regexp_split_to_array(
-    lower(normalize(person_id || ' ' || display_name, NFC) COLLATE "default"),
+    lower((left(normalize(person_id, NFC), 500) || ' ' || left(normalize(display_name, NFC), 500)) COLLATE "default"),
     '[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]'
 ), ''));
 

@@ -52,8 +52,9 @@ async def test_keys_roles_and_rates_hold_on_every_path(
                 answer = http.post(address, path, {})
                 assert (answer.status, answer.reason) == (401, "KEY_MISSING"), path
         for path in (VERIFY, "/v1/verify"):
-            answer = http.post(address, path, CLAIM, bearer("unknown"))
-            assert (answer.status, answer.reason) == (401, "KEY_UNKNOWN")
+            for key, reason in (("unknown", "UNKNOWN"), ("a\tb", "UNKNOWN"), ("a\x01b", "MISSING")):
+                answer = http.post(address, path, CLAIM, bearer(key))
+                assert (answer.status, answer.reason) == (401, f"KEY_{reason}")
         for path in (ENROLL, "/v1/enroll"):
             answer = http.post(address, path, {"personId": "ann"}, bearer("door"))
             assert (answer.status, answer.reason) == (403, "NOT_PERMITTED")

@@ -198,7 +198,14 @@ def test_what_json_has_wrong_is_named(gateway: str, path: str, body: bytes, fiel
 
 
 @pytest.mark.parametrize(
-    "query", ["page_size=0x1", "unknown=1", "person_id_prefix=%ff", "&".join(["page_size=1"] * 300)]
+    "query",
+    [
+        "page_size=0x1",
+        "unknown=1",
+        "person_id_prefix=%ff",
+        "collection_id=a&collectionId=b",
+        "&".join(["page_size=1"] * 300),
+    ],
 )
 def test_an_invalid_query_is_refused(gateway: str, query: str) -> None:
     answer = http.send(gateway, "GET", f"/v1/persons?{query}")
@@ -249,6 +256,8 @@ def test_people_and_their_faces_are_changed_by_paths_of_their_own(
     [
         ("PATCH", "persons/ann", {"person_id": "bob", "suspended": True}, "person_id"),
         ("PATCH", "persons/ann", {"personId": "ann"}, "personId"),
+        ("PATCH", "persons/J%E9r", {"allowMissing": True}, "person_id"),
+        ("DELETE", "persons/J%E9r", None, "person_id"),
         ("POST", "persons/ann:rename", {}, "new_person_id"),
         ("POST", "persons/ann:rename?collection_id=b", {"new_person_id": "bob"}, ""),
         ("DELETE", "persons/ann", {"collection_id": "b"}, ""),

@@ -15,6 +15,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
 from matcher_service.collections import repository as collections
 from matcher_service.domain.attributes import MAX_METADATA_BYTES
+from matcher_service.domain.ids import MAX_TEXT_CHARACTERS
 from matcher_service.persons import listing
 from matcher_service.transfer import exporter
 from tests.e2e.matcher.requests import SPACE, Vector, encoding, enroll, refused, vectors
@@ -210,6 +211,9 @@ async def test_a_query_finds_people_by_beginnings_of_the_words_of_id_and_name(
             assert await names(client, query="E", person_ids=["ana", "e-2"], name_prefix="\u00c9") == ["e-2"]
         await client.update_person("ana", display_name="Zo\u00eb")
         assert await names(client, query="ZO\u00cb") == ["ana"]
+        longest = "\U0001d160" * MAX_TEXT_CHARACTERS  # three characters of four bytes each in NFC
+        await client.update_person("ana", display_name=longest)
+        assert await names(client, query=longest) == await names(client, query=longest[:9]) == ["ana"]
     for query in ("x" * 257, "a\0", "a b c d e f g h i"):
         with refused(Reason.OPTION_INVALID, "query"):
             await matcher.stub.ListPersons(pb.ListPersonsRequest(query=query))

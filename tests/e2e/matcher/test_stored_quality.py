@@ -46,6 +46,10 @@ async def faces_of(matcher: RunningMatcher, person_id: str) -> list[pb.Face]:
     return list((await matcher.stub.ListFaces(pb.ListFacesRequest(person_id=person_id))).faces)
 
 
+def face_id(face: pb.Face) -> str:
+    return face.face_id
+
+
 async def test_every_answer_with_a_face_has_its_quality(seeing: RunningMatcher) -> None:
     request = enroll("ann", photo(FIRST), photo(SECOND), encoding(THIRD), request_id="r1")
     request.items[0].external_ref = "badge"
@@ -58,6 +62,7 @@ async def test_every_answer_with_a_face_has_its_quality(seeing: RunningMatcher) 
 
     assert await faces_of(seeing, "ann") == faces
     assert list((await seeing.stub.ListFaces(pb.ListFacesRequest(external_ref="badge"))).faces) == faces[:1]
+    assert list((await seeing.stub.ListFaces(pb.ListFacesRequest())).faces) == sorted(faces, key=face_id)
     got = await seeing.stub.GetFace(pb.GetFaceRequest(face_id=faces[0].face_id))
     assert got.face == faces[0]
     parts = [part async for part in seeing.stub.ExportPerson(pb.ExportPersonRequest(person_id="ann"))]

@@ -13,7 +13,7 @@ const KINDS = {
 };
 
 async function render(root, [chosen], context) {
-  const kind = KINDS[chosen] ? chosen : "duplicates";
+  const kind = Object.hasOwn(KINDS, chosen ?? "") ? chosen : "duplicates";
   const queue = h("div");
   replace(root,
     h("h1", {}, "Review"),

@@ -44,7 +44,7 @@ export async function showList(root, context) {
 function listRequest(text, labels, collectionId) {
   const request = { collectionId, pageSize: PAGE_SIZE };
   if (text.trim()) request.query = text.trim();
-  const chosen = {};
+  const chosen = Object.create(null); // any text may be a key
   for (const pair of labels.split(/[\s,]+/).filter(Boolean)) {
     const at = pair.indexOf("=");
     if (at < 1) throw new Error(`a label is searched as key=value, such as site=berlin, not ${pair}`);

@@ -8,7 +8,7 @@ import { labelTags, personAddress } from "../people/list.js";
 
 /** The persons by their ids; one who is gone is missing. */
 export async function readPersons(personIds, context) {
-  const found = {};
+  const found = Object.create(null); // any text may be an id
   for (const personId of personIds) {
     const request = { collectionId: context.collectionId, personId };
     try {
