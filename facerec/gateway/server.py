@@ -74,7 +74,7 @@ class GatewayServer:
             settings, self._services, forwarder, sites, sessions=self._sessions, loopback=loopback
         )
         self._admin = (
-            Admin(settings.admin_address, self._services.states, insecure=settings.insecure)
+            Admin(settings.admin_address, self._services.readiness, insecure=settings.insecure)
             if settings.admin_address
             else None
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import grpc
@@ -11,9 +11,11 @@ import structlog
 
 from facerec.client import Security
 from facerec.client.channel import (
+    ANY_HEALTH,
     COLLECTION_SERVICE,
     ENCODER_SERVICE,
     MATCHER_SERVICE,
+    UNREADY_TOO,
     channel_options,
     check_address,
     target,
@@ -34,19 +36,30 @@ log = structlog.get_logger(__name__)
 
 
 class _Channels:
-    """A channel to each service, and each method over it."""
+    """A channel to each service, and each method over it.
+
+    What replicas answer whatever their health is has channels of its own, which connect at its first call.
+    """
 
     def __init__(self, addresses: Mapping[str, str], security: Security, max_message_bytes: int) -> None:
-        self.channels = {
-            service: _open(service, addresses[service], security, max_message_bytes) for service in SERVICES
+        options = security, max_message_bytes
+        self.channels = {service: _open(service, addresses[service], *options) for service in SERVICES}
+        unready_too = {method.service for method in METHODS.values() if method.name in UNREADY_TOO}
+        self._unready_too = {
+            service: _open(service, addresses[service], *options, more=[ANY_HEALTH])
+            for service in unready_too
         }
         self.methods = {
-            path: _callable(self.channels[method.service], method) for path, method in METHODS.items()
+            path: _callable(
+                (self._unready_too if method.name in UNREADY_TOO else self.channels)[method.service], method
+            )
+            for path, method in METHODS.items()
         }
 
     async def close(self, grace_seconds: float | None = None) -> None:
         """Close all, after the calls in flight but at most so many seconds later."""
-        await asyncio.gather(*(channel.close(grace_seconds) for channel in self.channels.values()))
+        all_channels = [*self.channels.values(), *self._unready_too.values()]
+        await asyncio.gather(*(channel.close(grace_seconds) for channel in all_channels))
 
 
 class Services:
@@ -100,6 +113,14 @@ class Services:
         """Whether calls to each service should be sent here, by its full name: it is SERVING."""
         return {name: serving and not self._is_ending for name, serving in self._states.items()}
 
+    def readiness(self) -> dict[str, bool]:
+        """The states that decide whether callers should be sent here: of the services that are SERVING.
+
+        If none is, those of all: calls of one service are answered also while the other is away.
+        """
+        states = self.states()
+        return {name: True for name, serving in states.items() if serving} or states
+
     def announce_end(self) -> None:
         """Report no service as ready from now on, so that balancers send their calls elsewhere."""
         self._is_ending = True
@@ -151,13 +172,19 @@ class Services:
         return self._files.value.methods[method.path]
 
 
-def _open(service: str, address: str, security: Security, max_message_bytes: int) -> grpc.aio.Channel:
+def _open(
+    service: str,
+    address: str,
+    security: Security,
+    max_message_bytes: int,
+    more: Sequence[tuple[str, int]] = (),
+) -> grpc.aio.Channel:
     sizes = {
         f"grpc.{name}": max_message_bytes
         for name in ("max_send_message_length", "max_receive_message_length", "per_rpc_retry_buffer_size")
     }
     chosen = dict(channel_options(service)) | sizes | {"grpc.max_reconnect_backoff_ms": MAX_RECONNECT_MS}
-    options = [*chosen.items(), *security.options()]
+    options = [*chosen.items(), *security.options(), *more]
     if security.is_tls:
         return grpc.aio.secure_channel(target(address), security.credentials(), options)
     return grpc.aio.insecure_channel(target(address), options)

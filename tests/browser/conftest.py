@@ -69,12 +69,12 @@ def locked_address(
     encoder_address: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """HOST:PORT of a gateway whose matcher requires keys: fr_admin, fr_door, who may verify, and fr_clerk."""
+    """HOST:PORT of a gateway whose matcher requires keys: fr_admin, fr_door, who may verify, fr_clerk, and
+    fr_desk, who manages people without seeing distances."""
     keys = tmp_path_factory.mktemp("keys") / "keys.toml"
     clerk = entry("clerk", "fr_clerk", ["manage", "identify"], "scores = true")
-    keys.write_text(
-        f"{entry('admin', 'fr_admin', ['admin'])}\n{entry('door', 'fr_door', ['verify'])}\n{clerk}"
-    )
+    others = entry("door", "fr_door", ["verify"]), entry("desk", "fr_desk", ["manage"])
+    keys.write_text("\n".join([entry("admin", "fr_admin", ["admin"]), clerk, *others]))
     database = make_database(template_database)
     matcher = MatcherProcess(database, "--encoder-address", encoder_address, "--keys-file", str(keys))
     gateway = GatewayProcess(encoder_address, matcher.address)

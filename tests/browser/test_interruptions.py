@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import OpenConsole, Restarted
+from tests.e2e.gateway.conftest import GatewayProcess
+from tests.fixtures.matcher import NOWHERE, MatcherProcess
 
 SLOW = {"offline": False, "latency": 400, "downloadThroughput": 40_000, "uploadThroughput": 40_000}
 
@@ -36,6 +38,22 @@ def test_a_change_is_not_sent_twice(
     restarted.start()
     console.page.get_by_role("alert").get_by_text("Trying again").wait_for(state="hidden")
     console.button("Suspend").wait_for()
+
+
+def test_health_says_why_no_matcher_is_ready(open_console: OpenConsole, encoder_address: str) -> None:
+    matcher = MatcherProcess(f"postgresql://facerec@{NOWHERE}/facerec")
+    gateway = GatewayProcess(encoder_address, matcher.address)
+    try:
+        matcher.event("database_check_failed")
+        console = open_console(address=gateway.address)
+        console.page.get_by_role("alert").get_by_text("Trying again").wait_for()
+        console.go("Health")
+        database = console.main.get_by_role("term").filter(has_text="Database")
+        assert database.locator("+ dd strong.bad").inner_text() not in ("", "not ready")
+        assert console.main.get_by_text("serving", exact=True).count() == 1  # the encoder
+    finally:
+        gateway.stop()
+        matcher.stop()
 
 
 @pytest.mark.timeout(120)

@@ -46,6 +46,22 @@ def test_a_page_that_a_role_may_not_use_is_refused_in_words(
     console.has("your key may not use it")
 
 
+def test_without_scores_nothing_is_offered_that_would_be_refused(
+    open_console: OpenConsole, locked_address: str
+) -> None:
+    console = open_console(address=locked_address)
+    sign_in(console, "fr_desk")
+    assert pages(console.page) == ["People", "Thresholds", "Health"]
+    console.go("Thresholds")
+    console.has("it may not measure error rates")
+    console.has("Verify and Compare")
+    assert console.main.get_by_role("button").count() == console.main.get_by_role("textbox").count() == 0
+    console.open("review/inconsistent")
+    console.has("your key may not use it")
+    console.go("Health")
+    console.has("Searched")
+
+
 def test_the_key_stays_out_of_what_scripts_can_read(open_console: OpenConsole, locked_address: str) -> None:
     console = open_console(address=locked_address)
     sign_in(console, "fr_admin")
@@ -55,6 +71,18 @@ def test_the_key_stays_out_of_what_scripts_can_read(open_console: OpenConsole, l
     assert "fr_admin" not in held
     console.page.reload()
     assert "Health" in pages(console.page)
+
+
+def test_a_session_outlives_the_browser_only_if_it_is_to_be_remembered(
+    open_console: OpenConsole, locked_address: str
+) -> None:
+    for is_remembered in (False, True):
+        console = open_console(address=locked_address)
+        console.page.get_by_label("Remember me until the session ends").set_checked(is_remembered)
+        sign_in(console, "fr_admin")
+        pages(console.page)
+        (cookie,) = console.page.context.cookies()
+        assert (cookie["expires"] > 0) is is_remembered
 
 
 def test_signing_out_ends_the_session(open_console: OpenConsole, locked_address: str) -> None:

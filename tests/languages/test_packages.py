@@ -11,6 +11,7 @@ import pytest
 
 from facerec.serving.middleware.status import DOMAIN
 from scripts import retry_tables
+from tests.e2e.gateway.snippets import CALLS, Writer
 from tests.e2e.matcher.documented import all_blocks, page
 from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.matcher import MatcherProcess
@@ -44,6 +45,20 @@ def gateway(
         matcher.stop()
 
 
+def install(package: Path, folder: Path) -> None:
+    """Install the npm package in a folder, for modules of its own."""
+    (folder / "package.json").write_text('{"type": "module"}')
+    run(["npm", "install", "--ignore-scripts", package], folder)
+
+
+def compile_strictly(package: Path, folder: Path, **more: object) -> None:
+    """Compile a folder's modules with `strict`, and with further options of the compiler."""
+    modules = package.parent / "node_modules"
+    options = {"module": "nodenext", "strict": True, "types": ["node"], "typeRoots": [f"{modules}/@types"]}
+    (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": options | more}))
+    run([modules / ".bin" / "tsc"], folder)
+
+
 @pytest.mark.timeout(900)
 def test_the_npm_package_retries_and_fails_as_its_readme_says(package: Path) -> None:
     run(["npm", "test"], package.parent)
@@ -53,17 +68,31 @@ def test_the_npm_package_retries_and_fails_as_its_readme_says(package: Path) -> 
 def test_the_walk_of_the_npm_package_s_readme(
     package: Path, gateway: str, sample_photos: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-    run(["npm", "install", "--ignore-scripts", package], tmp_path)
     ((_, walk),) = [block for block in all_blocks(page("clients/typescript/README.md")) if block[0] == "ts"]
+    install(package, tmp_path)
     (tmp_path / "walk.ts").write_text(walk)
     for name, sample in {"ann": "obama", "door": "obama2"}.items():
         shutil.copy(sample_photos / f"{sample}.jpg", tmp_path / f"{name}.jpg")
-    modules = package.parent / "node_modules"
-    options = {"module": "nodenext", "strict": True, "types": ["node"], "typeRoots": [f"{modules}/@types"]}
-    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options}))
-    run([modules / ".bin" / "tsc"], tmp_path)
+    compile_strictly(package, tmp_path)
     assert run(["node", "walk.js"], tmp_path, {"FACEREC_URL": f"http://{gateway}"}) == README_WALK
+
+
+@pytest.mark.timeout(900)
+def test_the_console_s_calls_in_typescript_compile_against_the_npm_package(
+    package: Path, tmp_path: Path
+) -> None:
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    install(package, modules)
+    writer = Writer(tmp_path)
+    for is_locked in (False, True):
+        texts = writer.write(CALLS, "TypeScript", origin="https://a.example", keys_required=is_locked)
+        for number, text in enumerate(texts):
+            (modules / f"call{number}-{is_locked}.ts").write_text(text)
+    compile_strictly(package, modules, noEmit=True)
+    (modules / "call0-True.ts").write_text(texts[0].replace("personId", "person"))
+    with pytest.raises(AssertionError, match=r"call0-True\.ts.*'person' does not exist"):
+        compile_strictly(package, modules, noEmit=True)
 
 
 def test_the_go_module_has_the_contract_s_stubs(gopath: Path, clone: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The cookie of a session."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 _SECURE_NAME: Final = "__Host-facerec"
@@ -9,12 +10,14 @@ _PLAIN_NAME: Final = "facerec"
 _VALUE: Final = re.compile(r"[A-Za-z0-9_=-]{1,2048}")
 
 
-def read(header: str, *, is_tls: bool) -> str:
-    """The session's cookie in the header Cookie; empty for none, for several and for an invalid one.
+def read(headers: Iterable[tuple[bytes, bytes]], *, is_tls: bool) -> str:
+    """The session's cookie in a request's headers; empty for none, for several and for an invalid one.
 
-    Over TLS only one that was set over TLS counts.
+    Other programs on the same host may have set cookies in any encoding, so the headers are taken as they
+    were sent. Over TLS only a cookie that was set over TLS counts.
     """
-    pairs = [pair.strip(" ").partition("=") for pair in header.split(";")]
+    cookies = [value.decode("latin-1") for name, value in headers if name == b"cookie"]
+    pairs = [pair.strip(" ").partition("=") for cookie in cookies for pair in cookie.split(";")]
     for name in (_SECURE_NAME,) if is_tls else (_SECURE_NAME, _PLAIN_NAME):
         found = [value for each, _, value in pairs if each == name]
         if found:

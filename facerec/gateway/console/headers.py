@@ -14,6 +14,9 @@ _POLICY: Final = (
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
+    # No text becomes HTML, a script or a script's URL, not even through a policy that a script makes.
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
 )
 
 # No Strict-Transport-Security: a browser would apply it to every port of the host, and at the gateway's own

@@ -57,7 +57,7 @@ class Sessions:
         """The session of a request that one of its own pages has sent."""
         if not is_from_own_page(scope["scheme"], current.headers):
             return None
-        sealed = cookies.read(current.headers.get("cookie", ""), is_tls=scope["scheme"] == "https")
+        sealed = cookies.read(scope["headers"], is_tls=scope["scheme"] == "https")
         return self._sealer.open(sealed) if sealed else None
 
     async def answer(self, scope: Scope, body: BodyReader, answer: AnswerSender, current: Exchange) -> None:

@@ -150,6 +150,18 @@ def test_a_cookie_that_was_changed_or_has_expired_is_no_session(locked: Locked) 
     assert browser.get_person({"cookie": f"other=1; {name}={sealed};x"}) == ANSWERED
 
 
+def test_a_cookie_of_another_program_in_any_encoding_leaves_the_session(locked: Locked) -> None:
+    browser = locked.browser()
+    browser.sign_in("fr_admin")
+    session = browser.cookie
+    for other in ("name=李".encode(), "name=José".encode("latin-1"), b"\xff\xfe", b"facerec\xc3\xa9=x"):
+        text = other.decode("latin-1")
+        for cookie in (f"{text}; {session}", f"{session};{text}"):
+            assert browser.get_person({"cookie": cookie}) == ANSWERED, other
+            assert browser.send("GET", SESSION, more={"cookie": cookie}).json["signed_in"]
+    assert browser.get_person({"cookie": f"facerec=José; {session}"}) == MISSING
+
+
 def test_a_key_that_is_revoked_ends_its_sessions(locked: Locked) -> None:
     browser = locked.browser()
     locked.keys.write_text(f"{KEYS}\n{entry('guest', 'fr_guest', ['manage'])}")

@@ -10,6 +10,9 @@ const ROLES = {
   ListCollections: "MANAGE", MeasureRecall: "MANAGE", GetStatus: "ADMIN", ListAuditEvents: "ADMIN",
 };
 
+/** The methods that require the right `scores` too: their answers are distances, or follow from them. */
+const WITH_SCORES = new Set(["Calibrate", "ApplyCalibration", "MeasureRecall", "ListDuplicates", "ListInconsistentFaces"]);
+
 /** The permissions of a caller. */
 export class Access {
   /** @param {Object} caller The contract's Caller, in JSON; without fields for one who is not known yet. */
@@ -25,7 +28,8 @@ export class Access {
 
   /** Whether the caller may call a method. */
   may(method) {
-    return this.isKnown && (!this.keysRequired || this.roles.includes(`ROLE_${ROLES[method]}`));
+    const has = !this.keysRequired || this.roles.includes(`ROLE_${ROLES[method]}`);
+    return this.isKnown && has && (this.scores || !WITH_SCORES.has(method));
   }
 
   /** Whether the caller may call at least one of several methods. */

@@ -2,6 +2,7 @@
 
 import { h, replace, releaseUrls } from "./dom.js";
 import { call, whenUnauthenticated, CallError } from "./rpc.js";
+import * as connection from "./connection.js";
 import { Access } from "./access.js";
 import * as session from "./session.js";
 import { failure } from "./parts/messages.js";
@@ -68,8 +69,15 @@ async function start(why = "") {
 async function readCollections() {
   if (access.collectionIds.length) return access.collectionIds;
   if (!access.may("ListCollections")) return ["default"];
-  const { collections } = await call("CollectionService/ListCollections", { pageSize: 1000 });
-  return collections.map((each) => each.collectionId);
+  try {
+    const { collections } = await call("CollectionService/ListCollections", { pageSize: 1000 }, { waits: false });
+    return collections.map((each) => each.collectionId);
+  } catch (error) {
+    if (error.code !== "unavailable") throw error;
+    // The page Health says why no matcher is ready, so the pages are shown already, and again when one is.
+    connection.lost(error.message)().then(() => start());
+    return [sessionStorage.getItem("collection") ?? "default"];
+  }
 }
 
 function chosenCollection() {

@@ -51,13 +51,15 @@ export class CallError extends Error {
  *
  * @param {string} method Service and method, such as `MatcherService/ListPersons`.
  * @param {Object} request The request in JSON, by the contract's names in camel case.
- * @param {{signal?: AbortSignal}} options
+ * @param {{signal?: AbortSignal, waits?: boolean}} options With `waits` false a call that finds no service ready fails,
+ *   even if it could be sent again.
  * @returns {Promise<any>} The answer. Throws CallError, or AbortError where the signal ended it.
  */
-export async function call(method, request, { signal } = {}) {
+export async function call(method, request, { signal, waits = true } = {}) {
   const [service, name] = method.split("/");
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) };
-  return send(`/${SERVICES[service]}/${name}`, init, SAFE.has(name) || Boolean(request.requestId), signal);
+  const repeatable = SAFE.has(name) || Boolean(request.requestId);
+  return waits ? send(`/${SERVICES[service]}/${name}`, init, repeatable, signal) : once(`/${SERVICES[service]}/${name}`, init, signal);
 }
 
 /**

@@ -15,10 +15,16 @@ export async function read() {
   return take(await fetch(PATH, { headers: { accept: "application/json" } }));
 }
 
-/** Sign in with a key. Throws CallError where it is not accepted. */
-export async function signIn(key) {
+/**
+ * Sign in with a key.
+ *
+ * @param {string} key
+ * @param {boolean} remember Whether the session outlives the browser.
+ * @returns {Promise<{keysRequired: boolean, signedIn: boolean}>} Throws CallError where the key is not accepted.
+ */
+export async function signIn(key, remember) {
   const headers = { "content-type": "application/json" };
-  return take(await fetch(PATH, { method: "POST", headers, body: JSON.stringify({ key }) }));
+  return take(await fetch(PATH, { method: "POST", headers, body: JSON.stringify({ key, remember }) }));
 }
 
 /** Sign out, and forget the key. */
@@ -43,12 +49,13 @@ async function take(response) {
  */
 export function showForm(root, why, done) {
   const key = h("input", { id: "key", type: "password", autocomplete: "current-password", required: true });
+  const remember = h("input", { type: "checkbox" });
   const problem = h("div", { role: "alert" });
   const submit = async (event) => {
     event.preventDefault();
     replace(problem);
     try {
-      await signIn(key.value.trim());
+      await signIn(key.value.trim(), remember.checked);
       announce("Signed in");
       done();
     } catch (error) {
@@ -62,7 +69,8 @@ export function showForm(root, why, done) {
       h("h1", {}, "Sign in"),
       why && h("p", { class: "notice" }, why),
       h("label", { for: "key" }, "API key"), key,
-      h("p", { class: "hint" }, "The key decides what you see and may do. It is kept sealed in a cookie until the session ends."),
+      h("p", { class: "hint" }, "The key decides what you see and may do. It is kept sealed in a cookie until the browser is closed or the session ends."),
+      h("label", { class: "choice" }, remember, "Remember me until the session ends"),
       problem,
       h("button", { class: "primary" }, "Sign in")),
   );

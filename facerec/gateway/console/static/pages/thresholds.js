@@ -15,7 +15,9 @@ async function render(root, _, context) {
   replace(root,
     h("h1", {}, "Thresholds"),
     current(collection),
-    context.access.may("Calibrate") && measureForm(collection, context, (calibration) => showCalibration(result, calibration, collection, context)),
+    context.access.may("Calibrate")
+      ? measureForm(collection, context, (calibration) => showCalibration(result, calibration, collection, context))
+      : h("p", { class: "notice" }, "Your key may not see distances, so it may not measure error rates."),
     result);
 }
 
@@ -39,4 +41,4 @@ const SCORE_RULES = {
   SCORE_RULE_ROOT_MEAN_SQUARE: "the root mean square over the stored faces",
 };
 
-export default { path: "thresholds", title: "Thresholds", methods: ["Calibrate"], render };
+export default { path: "thresholds", title: "Thresholds", methods: ["GetCollection"], render };

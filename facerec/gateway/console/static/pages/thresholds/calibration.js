@@ -49,7 +49,7 @@ function proposal(calibration, collection, context) {
   return h("section", { class: "card" },
     h("h2", {}, "What follows from the targets"),
     h("ul", {}, lines.map((line) => h("li", {}, line))),
-    context.access.may("ApplyCalibration") && context.access.scores && actionButton("Apply these thresholds", () => apply(calibration, collection, context), { class: "primary" }));
+    context.access.may("ApplyCalibration") && actionButton("Apply these thresholds", () => apply(calibration, collection, context), { class: "primary" }));
 }
 
 async function apply(calibration, collection, context) {

@@ -26,7 +26,7 @@ export function enrolled({ person, faces, personCreated }, { access }) {
 function duplicate({ personId, distance }, name, access) {
   return h("p", { class: "notice" },
     `The face is also like that of ${personId}${at(distance)}. If ${name} and ${personId} are one person, `,
-    access.may("MergePersons") ? h("a", { href: "#/review" }, "merge them on the page Review") : "have them merged", ".");
+    access.may("MergePersons") && access.may("ListDuplicates") ? h("a", { href: "#/review" }, "merge them on the page Review") : "have them merged", ".");
 }
 
 function inconsistency({ personId, distance, ownDistance }, name) {
