@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import OpenConsole, Restarted
-from tests.e2e.gateway.conftest import GatewayProcess
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.matcher import NOWHERE, MatcherProcess
 
 SLOW = {"offline": False, "latency": 400, "downloadThroughput": 40_000, "uploadThroughput": 40_000}

@@ -8,7 +8,7 @@ from facerec.gateway.services import SERVICES
 from tests.e2e.access.conftest import entry
 from tests.e2e.gateway import http
 from tests.e2e.gateway.browser import Browser
-from tests.e2e.gateway.conftest import GatewayProcess
+from tests.fixtures.gateway import GatewayProcess
 from tests.fixtures.matcher import NOWHERE, MatcherProcess
 
 AWAY = f"postgresql://facerec@{NOWHERE}/facerec"
