@@ -43,3 +43,14 @@ def test_a_page_has_no_finding_of_axe(
     assert console.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     if folder := os.environ.get("SCREENSHOTS"):
         console.page.screenshot(path=Path(folder) / f"{path.replace('/', '-')}-{width}.png", full_page=True)
+
+
+def test_the_browser_lets_no_text_become_html(open_console: OpenConsole) -> None:
+    console = open_console()
+    write = "() => { try { document.body.innerHTML = '<p>'; } catch (error) { return error.name; } }"
+    assert console.page.evaluate(write) == "TypeError"
+    make = "() => { try { trustedTypes.createPolicy('p', {}); } catch (error) { return error.name; } }"
+    assert console.page.evaluate(make) == "TypeError"
+    console.page.get_by_role("heading", level=1).wait_for()
+    assert all("Trusted" in text for text in console.errors)
+    console.errors.clear()
