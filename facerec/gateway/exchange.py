@@ -37,9 +37,7 @@ class Exchange:
         self.headers: dict[str, str] = {}
         for name, value in headers:
             text = value.decode("latin-1").replace("\t", " ")
-            if (
-                text.isascii() and text.isprintable()
-            ):  # no header that is read has others, and gRPC takes none
+            if text.isascii() and text.isprintable():  # no header that is read has others
                 self.headers.setdefault(name.decode("latin-1"), text)
         address, port = client or ("unknown", 0)
         peer = f"ipv6:[{address}]:{port}" if ":" in address else f"ipv4:{address}:{port}"

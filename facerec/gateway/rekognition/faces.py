@@ -88,7 +88,7 @@ async def index_faces(parameters: Parameters, calls: Calls) -> Json:
 async def list_faces(parameters: Parameters, calls: Calls) -> Json:
     """ListFaces: all of a collection, a user's, or some by their ids."""
     collection_id = parameters.text("CollectionId")
-    person_id, face_ids = parameters.optional_text("UserId"), parameters.texts("FaceIds", most=MAX_FACE_IDS)
+    person_id, face_ids = parameters.optional_text("UserId"), parameters.face_ids(most=MAX_FACE_IDS)
     request = pb.ListFacesRequest(
         collection_id=collection_id,
         person_id=person_id,
@@ -114,9 +114,16 @@ async def get_face(calls: Calls, collection_id: str, face_id: str) -> Any | None
     return answer.face if answer else None
 
 
+async def is_alone(calls: Calls, collection_id: str, person_id: str) -> bool:
+    """Whether a face without a user is the only one of its person. Others may have merged such people."""
+    request = pb.GetPersonRequest(collection_id=collection_id, person_id=person_id)
+    answer = await calls.call_unless(request, Reason.PERSON_NOT_FOUND)
+    return answer is None or answer.person.face_count <= 1
+
+
 async def delete_faces(parameters: Parameters, calls: Calls) -> Json:
     """DeleteFaces: erases faces without a user; a user's stay, as Rekognition has it."""
-    collection_id, face_ids = parameters.text("CollectionId"), parameters.texts("FaceIds", most=MAX_FACE_IDS)
+    collection_id, face_ids = parameters.text("CollectionId"), parameters.face_ids(most=MAX_FACE_IDS)
     parameters.end()
     deleted: list[str] = []
     failed: list[Json] = []
@@ -137,7 +144,12 @@ async def _delete_face(calls: Calls, collection_id: str, face_id: str) -> Json:
             break
         if is_user(face.person_id):
             return {"UserId": face.person_id, "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"]}
-        request = pb.DeletePersonRequest(collection_id=collection_id, person_id=face.person_id)
-        if (await calls.call(request)).persons_deleted:
-            return {}
+        if await is_alone(calls, collection_id, face.person_id):
+            request = pb.DeletePersonRequest(collection_id=collection_id, person_id=face.person_id)
+            if (await calls.call(request)).persons_deleted:
+                return {}
+        else:
+            erasing = pb.DeleteFaceRequest(collection_id=collection_id, face_id=face_id)
+            if (await calls.call(erasing)).faces_deleted:
+                return {}
     return {"Reasons": ["FACE_NOT_FOUND"]}

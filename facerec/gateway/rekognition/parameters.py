@@ -3,12 +3,14 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Collection
 from typing import Any, Final
 
 from facerec.gateway.messages import MAX_JSON_VALUES
 from facerec.gateway.rekognition.errors import Refused, invalid
 
+_FACE_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _S3: Final = "InvalidS3ObjectException"
 
 
@@ -86,6 +88,13 @@ class Parameters:
         if len(found) > most:
             raise invalid(f"{name} has at most {most} elements here")
         return list(dict.fromkeys(found))
+
+    def face_ids(self, *, most: int) -> list[str]:
+        """FaceIds, as `texts`. What is no id is refused before any of them is changed."""
+        found = self.texts("FaceIds", most=most)
+        if not all(map(_FACE_ID.fullmatch, found)):
+            raise invalid("FaceIds has something else than ids of faces, which are UUIDs")
+        return found
 
     def image(self, name: str) -> bytes:
         """An image's bytes. One in S3 is refused: nothing is fetched."""

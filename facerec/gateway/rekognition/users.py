@@ -7,7 +7,7 @@ from facerec.errors import Reason
 from facerec.gateway.rekognition.calls import Calls, Json
 from facerec.gateway.rekognition.collections import page_size
 from facerec.gateway.rekognition.errors import Refused, denied
-from facerec.gateway.rekognition.faces import get_face
+from facerec.gateway.rekognition.faces import get_face, is_alone
 from facerec.gateway.rekognition.parameters import Parameters
 from facerec.gateway.rekognition.people import is_user, naming, new_person, user_id
 from facerec.gateway.rekognition.scores import percent_of
@@ -93,9 +93,12 @@ def _status(person: Any) -> str:
 
 
 async def associate_faces(parameters: Parameters, calls: Calls) -> Json:
-    """AssociateFaces: merges the people of faces without a user into the user, each in a transaction."""
+    """AssociateFaces: merges the people of faces without a user into the user, each in a transaction.
+
+    Of a person with more faces, as others may have made of several, only the face itself is moved.
+    """
     collection_id, person_id = parameters.text("CollectionId"), user_id(parameters)
-    face_ids = parameters.texts("FaceIds", most=MAX_ASSOCIATED)
+    face_ids = parameters.face_ids(most=MAX_ASSOCIATED)
     percent = parameters.percent("UserMatchThreshold", 75)
     parameters.unused(_REPEAT_ID)
     parameters.end()
@@ -116,11 +119,7 @@ async def associate_faces(parameters: Parameters, calls: Calls) -> Json:
             sources[face_id] = face.person_id
     associated = []
     for face_id, source in sources.items():
-        request = pb.MergePersonsRequest(
-            collection_id=collection_id, source_person_id=source, target_person_id=person_id
-        )
-        merged = await calls.call_unless(request, Reason.PERSON_NOT_FOUND)
-        if merged is not None and face_id in merged.moved_face_ids:
+        if await _give(calls, collection_id, face_id, source, person_id):
             associated.append({"FaceId": face_id})
         else:
             refused.append({"FaceId": face_id, "Reasons": ["FACE_NOT_FOUND"]})
@@ -129,6 +128,21 @@ async def associate_faces(parameters: Parameters, calls: Calls) -> Json:
         "UnsuccessfulFaceAssociations": refused,
         "UserStatus": "ACTIVE" if associated else _status(person),
     }
+
+
+async def _give(calls: Calls, collection_id: str, face_id: str, source: str, person_id: str) -> bool:
+    """Give a user a face of the person `source`, who is erased with the last one; whether the user got it."""
+    if not await is_alone(calls, collection_id, source):
+        moving = pb.MoveFacesRequest(
+            collection_id=collection_id, face_ids=[face_id], target_person_id=person_id
+        )
+        moved = await calls.call_unless(moving, Reason.STORED_FACE_NOT_FOUND)
+        return moved is not None and moved.faces_moved == 1
+    request = pb.MergePersonsRequest(
+        collection_id=collection_id, source_person_id=source, target_person_id=person_id
+    )
+    merged = await calls.call_unless(request, Reason.PERSON_NOT_FOUND)
+    return merged is not None and face_id in merged.moved_face_ids
 
 
 async def _get_person(calls: Calls, collection_id: str, person_id: str) -> Any:
@@ -162,7 +176,7 @@ async def _score_refusal(
 async def disassociate_faces(parameters: Parameters, calls: Calls) -> Json:
     """DisassociateFaces: each face becomes that of a person of its own."""
     collection_id, person_id = parameters.text("CollectionId"), user_id(parameters)
-    face_ids = parameters.texts("FaceIds", most=MAX_ASSOCIATED)
+    face_ids = parameters.face_ids(most=MAX_ASSOCIATED)
     parameters.unused(_REPEAT_ID)
     parameters.end()
     await _get_person(calls, collection_id, person_id)

@@ -15,7 +15,14 @@ export function h(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** An element of SVG, as `h`. */
+/**
+ * An element of SVG, as `h`.
+ *
+ * @param {string} tag
+ * @param {Object<string, any>} attributes
+ * @param {...any} children
+ * @returns {SVGElement}
+ */
 export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
@@ -31,20 +38,34 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** Add children to an element, as `h` does. */
+/**
+ * Add children to an element, as `h` does.
+ *
+ * @param {Element} element
+ * @param {...any} children
+ */
 export function append(element, ...children) {
   for (const child of children.flat(Infinity)) {
     if (child !== null && child !== undefined && child !== false) element.append(child);
   }
 }
 
-/** Put children in place of those that an element has. */
+/**
+ * Put children in place of those that an element has.
+ *
+ * @param {Element} element
+ * @param {...any} children
+ */
 export function replace(element, ...children) {
   element.replaceChildren();
   append(element, children);
 }
 
-/** Have a screen reader say a text, without moving the focus. */
+/**
+ * Have a screen reader say a text, without moving the focus.
+ *
+ * @param {string} text
+ */
 export function announce(text) {
   const region = document.getElementById("announcements");
   region.textContent = "";
@@ -53,13 +74,22 @@ export function announce(text) {
 
 const urls = new Map();
 
-/** The URL of a blob for an image, until `releaseUrls`. */
+/**
+ * The URL of a blob for an image, until `releaseUrls`.
+ *
+ * @param {Blob} blob
+ * @returns {string}
+ */
 export function objectUrl(blob) {
   if (!urls.has(blob)) urls.set(blob, URL.createObjectURL(blob));
   return urls.get(blob);
 }
 
-/** Free the URL of a blob that is not shown any more. */
+/**
+ * Free the URL of a blob that is not shown any more.
+ *
+ * @param {Blob} blob
+ */
 export function releaseUrl(blob) {
   URL.revokeObjectURL(urls.get(blob) ?? "");
   urls.delete(blob);

@@ -22,12 +22,20 @@ const SAFE = new Set([
 let csrfToken = "";
 let onUnauthenticated = () => {};
 
-/** Use the token that the gateway requires beside the session's cookie. */
+/**
+ * Use the token that the gateway requires beside the session's cookie.
+ *
+ * @param {string} token An empty one for none.
+ */
 export function useToken(token) {
   csrfToken = token;
 }
 
-/** Call a function when the gateway answers that there is no valid key. */
+/**
+ * Call a function when the gateway answers that there is no valid key.
+ *
+ * @param {(error: CallError) => void} listener
+ */
 export function whenUnauthenticated(listener) {
   onUnauthenticated = listener;
 }

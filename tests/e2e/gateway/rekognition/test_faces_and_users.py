@@ -101,6 +101,32 @@ def test_an_image_sent_again_adds_no_face_and_its_faces_are_found(
     assert some["Faces"] == [{"FaceId": face["FaceId"], "ExternalImageId": "badge:1"}]
 
 
+def test_of_people_without_a_user_who_were_merged_only_the_face_named_is_changed(
+    rekognition: str, matcher_address: str, crew: str, photos: dict[str, dict[str, bytes]]
+) -> None:
+    names = ("obama", "obama2", "obama3", "biden")
+    faces = [index(rekognition, crew, photos[name])["FaceId"] for name in names]
+    with MatcherClient(matcher_address) as matcher:
+        first, *others = [each.person_id for each in matcher.list_persons(collection_id=crew)]
+        for other in others:
+            matcher.merge_persons(other, first, collection_id=crew)
+    user = {"CollectionId": crew, "UserId": "ann"}
+    assert call(rekognition, "CreateUser", **user) == {}
+    with_another = [faces[0], "no-face"]
+    for name in ("DeleteFaces", "DisassociateFaces", "AssociateFaces"):
+        parameters = {"FaceIds": with_another, **(user if name != "DeleteFaces" else {"CollectionId": crew})}
+        assert refusal(rekognition, name, **parameters) == "InvalidParameterException"
+    erased = call(rekognition, "DeleteFaces", CollectionId=crew, FaceIds=faces[:1])
+    assert erased["DeletedFaces"] == faces[:1]
+    done = call(rekognition, "AssociateFaces", FaceIds=faces[1:2], **user)
+    assert done["AssociatedFaces"] == [{"FaceId": faces[1]}]
+    assert [each["FaceId"] for each in call(rekognition, "ListFaces", **user)["Faces"]] == faces[1:2]
+    done = call(rekognition, "AssociateFaces", FaceIds=faces[2:], UserMatchThreshold=0, **user)
+    assert done["AssociatedFaces"] == [{"FaceId": each} for each in faces[2:]]
+    with MatcherClient(matcher_address) as matcher:
+        assert [each.person_id for each in matcher.list_persons(collection_id=crew)] == ["ann"]
+
+
 def test_faces_become_a_users_and_are_found_and_kept_as_theirs(
     rekognition: str, crew: str, photos: dict[str, dict[str, bytes]]
 ) -> None:

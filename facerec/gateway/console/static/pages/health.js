@@ -1,7 +1,6 @@
 /** Health: both services, the index of the collection, and the last changes. */
 
 import { h, replace } from "../dom.js";
-import { call } from "../rpc.js";
 import { failure } from "../parts/messages.js";
 import * as format from "../parts/format.js";
 import { showEvents } from "./health/audit.js";
@@ -29,12 +28,6 @@ async function render(root, _, context) {
   await Promise.all(shown.map(({ body, show }) => show(body, context).catch((error) => {
     if (error.name !== "AbortError") replace(body, failure(error));
   })));
-}
-
-/** Call a method for a page that only reads, and show it as code. */
-export async function read(method, request, context) {
-  context.showCall({ method, request });
-  return call(method, request, { signal: context.signal });
 }
 
 export default { path: "health", title: "Health", methods: ["GetCollection", "GetStatus"], render };

@@ -1,16 +1,16 @@
 /** Thresholds: the error rates measured on a collection, and the thresholds that follow from them. */
 
 import { h, replace } from "../dom.js";
-import { call } from "../rpc.js";
 import { facts } from "../parts/facts.js";
 import * as format from "../parts/format.js";
+import { callShown } from "../parts/shown_call.js";
 import { measureForm } from "./thresholds/measure.js";
 import { showCalibration } from "./thresholds/calibration.js";
+import { SCORE_RULES } from "./thresholds/words.js";
 
 async function render(root, _, context) {
   const request = { collectionId: context.collectionId };
-  context.showCall({ method: "CollectionService/GetCollection", request });
-  const { collection } = await call("CollectionService/GetCollection", request, { signal: context.signal });
+  const { collection } = await callShown("CollectionService/GetCollection", request, context);
   const result = h("div");
   replace(root,
     h("h1", {}, "Thresholds"),
@@ -35,10 +35,5 @@ function current(collection) {
     h("div", { class: "card" }, facts(rows)),
   ];
 }
-
-const SCORE_RULES = {
-  SCORE_RULE_NEAREST: "the nearest stored face",
-  SCORE_RULE_ROOT_MEAN_SQUARE: "the root mean square over the stored faces",
-};
 
 export default { path: "thresholds", title: "Thresholds", methods: ["GetCollection"], render };

@@ -18,7 +18,13 @@ const ADVICE = {
   RATE_LIMITED: "Wait before you try again. After failed tries against one person that may take hours.",
 };
 
-/** A failure, with what to do about it. */
+/**
+ * A failure, with what to do about it.
+ *
+ * @param {import("../rpc.js").CallError} error
+ * @param {...any} more More children.
+ * @returns {HTMLElement}
+ */
 export function refusal(error, ...more) {
   const advice = ADVICE[error.reason];
   return h("div", { role: "alert" }, failure(error), advice && h("p", {}, advice), more);

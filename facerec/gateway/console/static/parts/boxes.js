@@ -13,7 +13,14 @@ const THUMBNAIL_MARGIN = 0.3;
  * @typedef {{top: number, right: number, bottom: number, left: number}} Box
  */
 
-/** A box with a margin, a share of its size, as far as it is within a picture. */
+/**
+ * A box with a margin, a share of its size, as far as it is within a picture.
+ *
+ * @param {Box} box
+ * @param {HTMLImageElement} image A picture that has its size.
+ * @param {number} margin
+ * @returns {Box}
+ */
 export function within(box, image, margin = 0) {
   const [x, y] = [(box.right - box.left) * margin, (box.bottom - box.top) * margin];
   const clamp = (value, end) => Math.round(Math.min(Math.max(value, 0), end));
@@ -75,14 +82,26 @@ function labelPlaces(found, texts, image) {
   });
 }
 
-/** The pixels that two boxes have in common. */
+/**
+ * The pixels that two boxes have in common.
+ *
+ * @param {Box} a
+ * @param {Box} b
+ * @returns {number}
+ */
 export function overlap(a, b) {
   const width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
   const height = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
   return Math.max(0, width) * Math.max(0, height);
 }
 
-/** A small picture of a face. */
+/**
+ * A small picture of a face.
+ *
+ * @param {HTMLImageElement} image A picture that has its size.
+ * @param {Box} box
+ * @returns {HTMLCanvasElement}
+ */
 export function thumbnail(image, box) {
   const part = square(within(box, image, THUMBNAIL_MARGIN));
   const canvas = h("canvas", { class: "thumbnail", width: THUMBNAIL_PIXELS, height: THUMBNAIL_PIXELS, "aria-hidden": "true" });

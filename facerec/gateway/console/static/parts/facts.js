@@ -13,7 +13,14 @@ export function facts(rows) {
   return h("dl", {}, known.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }
 
-/** Whether something is as it should be, in a word and a color. */
+/**
+ * Whether something is as it should be, in a word and a color.
+ *
+ * @param {boolean} isGood
+ * @param {string} good The word where it is.
+ * @param {string} bad The word where it is not.
+ * @returns {HTMLElement}
+ */
 export function state(isGood, good, bad) {
   return h("strong", { class: isGood ? "good" : "bad" }, isGood ? good : bad);
 }

@@ -2,7 +2,12 @@
 
 import { h } from "../dom.js";
 
-/** A failure, with what to do about it as the service says. */
+/**
+ * A failure, with what to do about it as the service says.
+ *
+ * @param {Error|import("../rpc.js").CallError} error
+ * @returns {HTMLElement}
+ */
 export function failure(error) {
   const about = [
     error.field && `Field: ${error.field}`,
@@ -16,13 +21,13 @@ export function failure(error) {
 }
 
 /** A text with a capital letter and a full stop. */
-export function sentence(text) {
+function sentence(text) {
   const whole = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
 }
 
 /** Why a face is of poor quality, in words, by the name of the contract's QualityReason. */
-export const QUALITY_REASONS = {
+const QUALITY_REASONS = {
   QUALITY_REASON_TOO_SMALL: "too few pixels",
   QUALITY_REASON_BLURRED: "blurred",
   QUALITY_REASON_TOO_DARK: "too dark",
@@ -35,7 +40,12 @@ export const QUALITY_REASONS = {
   QUALITY_REASON_UNEVEN_LIGHT: "partly in shadow",
 };
 
-/** The quality of a face in words; an empty text where it is not known. */
+/**
+ * The quality of a face in words; an empty text where it is not known.
+ *
+ * @param {Object} [quality] The contract's Quality.
+ * @returns {string}
+ */
 export function qualityInWords(quality) {
   if (!quality) return "";
   const reasons = (quality.reasons ?? []).map((reason) => QUALITY_REASONS[reason] ?? reason);

@@ -1,6 +1,10 @@
 /** Random ids. */
 
-/** A random id (a version 4 UUID), also on pages over plain HTTP, where crypto.randomUUID is missing. */
+/**
+ * A random id (a version 4 UUID), also on pages over plain HTTP, where crypto.randomUUID is missing.
+ *
+ * @returns {string}
+ */
 export function randomId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;

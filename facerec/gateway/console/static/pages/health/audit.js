@@ -3,15 +3,20 @@
 import { h, replace } from "../../dom.js";
 import * as format from "../../parts/format.js";
 import { showPages, table } from "../../parts/table.js";
-import { read } from "../health.js";
+import { callShown } from "../../parts/shown_call.js";
 
 const PAGE_SIZE = 20;
 
-/** Show the changes, newest first. */
+/**
+ * Show the changes, newest first.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showEvents(root, context) {
   const request = { collectionId: context.collectionId, kind: "AUDIT_KIND_CHANGES", pageSize: PAGE_SIZE };
   await showPages(root, async (pageToken) => {
-    const answer = await read("CollectionService/ListAuditEvents", { ...request, pageToken }, context);
+    const answer = await callShown("CollectionService/ListAuditEvents", { ...request, pageToken }, context);
     return { items: answer.events, next: answer.nextPageToken };
   }, eventsTable);
 }

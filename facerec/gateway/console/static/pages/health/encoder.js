@@ -3,12 +3,17 @@
 import { replace } from "../../dom.js";
 import { facts, state } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
-import { read } from "../health.js";
+import { callShown } from "../../parts/shown_call.js";
 
-/** Show the encoder. */
+/**
+ * Show the encoder.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showEncoder(root, context) {
-  const model = await read("EncoderService/GetModel", {}, context);
-  const status = context.access.may("GetStatus") ? await read("EncoderService/GetStatus", {}, context) : null;
+  const model = await callShown("EncoderService/GetModel", {}, context);
+  const status = context.access.may("GetStatus") ? await callShown("EncoderService/GetStatus", {}, context) : null;
   replace(root, facts([
     ["State", status && state(status.serving, "serving", status.problem || "not serving")],
     ["Release", model.serverVersion],

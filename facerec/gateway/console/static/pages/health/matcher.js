@@ -4,7 +4,7 @@ import { h, replace } from "../../dom.js";
 import { facts, state } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
 import { table } from "../../parts/table.js";
-import { read } from "../health.js";
+import { callShown } from "../../parts/shown_call.js";
 
 const STANDBY_STATES = {
   STANDBY_STATE_USABLE: "read from",
@@ -17,9 +17,14 @@ const STANDBY_STATES = {
   STANDBY_STATE_CONFLICT: "cancelled a read for the sake of replay",
 };
 
-/** Show the replica that answers. */
+/**
+ * Show the replica that answers.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showMatcher(root, context) {
-  const status = await read("CollectionService/GetStatus", {}, context);
+  const status = await callShown("CollectionService/GetStatus", {}, context);
   const { database, encoder } = status;
   replace(root,
     facts([

@@ -5,12 +5,17 @@ import { actionButton } from "../../parts/actions.js";
 import { facts, state } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
 import { randomId } from "../../parts/random_id.js";
-import { read } from "../health.js";
+import { callShown } from "../../parts/shown_call.js";
 
-/** Show the search of the chosen collection. */
+/**
+ * Show the search of the chosen collection.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showIndex(root, context) {
   const named = { collectionId: context.collectionId };
-  const { collection } = await read("CollectionService/GetCollection", named, context);
+  const { collection } = await callShown("CollectionService/GetCollection", named, context);
   const { index, settings } = collection;
   const measured = h("div", { role: "status" });
   const about = (isExact) => isExact ? "" : "about ";
@@ -36,11 +41,11 @@ function indexState(index, settings) {
 async function measure(root, named, context) {
   const request = { ...named, requestId: randomId() };
   replace(root, h("p", { class: "hint" }, "Comparing searches by the index with exact ones …"));
-  const answer = await read("CollectionService/MeasureRecall", request, context).catch((error) => {
+  const answer = await callShown("CollectionService/MeasureRecall", request, context).catch((error) => {
     replace(root);
     throw error;
   });
-  const share = (found) => found && `${format.percent(found.value)} (${format.percent(found.low)} to ${format.percent(found.high)})`;
+  const share = (found) => found && format.interval(found);
   replace(root, facts([
     ["Searches compared", format.count(answer.samples)],
     ["Nearest person found by the index alone", share(answer.recall)],

@@ -12,12 +12,23 @@ const WORDS = {
   ERASURE_STATE_SCRUBBED: "The files have been rewritten without the erased bytes.",
 };
 
-/** The address of an erasure's page. */
+/**
+ * The address of an erasure's page.
+ *
+ * @param {string} erasureId
+ * @returns {string}
+ */
 export function erasureAddress(erasureId) {
   return `#/people/erasure/${encodeURIComponent(erasureId)}`;
 }
 
-/** Show an erasure, until its files have been rewritten. */
+/**
+ * Show an erasure, until its files have been rewritten.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {string} erasureId
+ * @param {import("../../main.js").Context} context
+ */
 export async function showErasure(root, erasureId, context) {
   const request = { collectionId: context.collectionId, erasureId };
   context.showCall({ method: "MatcherService/GetErasure", request });

@@ -1,14 +1,21 @@
 /** The stored faces of a person. */
 
 import { h } from "../../dom.js";
-import { call } from "../../rpc.js";
 import { actionButton } from "../../parts/actions.js";
 import { ask } from "../../parts/dialog.js";
 import * as format from "../../parts/format.js";
 import { qualityInWords } from "../../parts/messages.js";
+import { callShown } from "../../parts/shown_call.js";
 import { table } from "../../parts/table.js";
 
-/** The table of some of a person's faces. */
+/**
+ * The table of some of a person's faces.
+ *
+ * @param {Object[]} faces
+ * @param {Object} person Whose they are.
+ * @param {import("../../main.js").Context} context
+ * @returns {HTMLElement}
+ */
 export function facesTable(faces, person, context) {
   if (!faces.length) return h("p", { class: "notice" }, "No face is stored.");
   return table("Faces", ["Face", "Quality at enrollment", "Enrolled", "Expires", "Reference", "Change"], faces.map((face) => [
@@ -32,8 +39,7 @@ async function move(face, context) {
   ], { action: "Move" });
   if (!fields) return;
   const request = { collectionId: context.collectionId, faceIds: [face.faceId], targetPersonId: fields.get("target") };
-  context.showCall({ method: "MatcherService/MoveFaces", request });
-  await call("MatcherService/MoveFaces", request, { signal: context.signal });
+  await callShown("MatcherService/MoveFaces", request, context);
   context.refresh();
 }
 
@@ -44,7 +50,6 @@ async function erase(face, person, context) {
   ], { action: "Erase", danger: true });
   if (!fields) return;
   const request = { collectionId: context.collectionId, faceId: face.faceId };
-  context.showCall({ method: "MatcherService/DeleteFace", request });
-  await call("MatcherService/DeleteFace", request, { signal: context.signal });
+  await callShown("MatcherService/DeleteFace", request, context);
   context.refresh();
 }

@@ -1,15 +1,21 @@
 /** The list of a collection's people, with a search. */
 
 import { h, replace } from "../../dom.js";
-import { call } from "../../rpc.js";
 import * as format from "../../parts/format.js";
 import { failure } from "../../parts/messages.js";
+import { labelTags, personAddress } from "../../parts/people.js";
+import { callShown } from "../../parts/shown_call.js";
 import { showPages, table } from "../../parts/table.js";
 
 const PAGE_SIZE = 50;
 const SEARCH_MILLISECONDS = 250;
 
-/** Show the list. */
+/**
+ * Show the list.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showList(root, context) {
   const search = h("input", { id: "search", type: "search", autocomplete: "off" });
   const labels = h("input", { id: "labels", placeholder: "site=berlin", autocomplete: "off" });
@@ -56,8 +62,7 @@ function listRequest(text, labels, collectionId) {
 
 async function fetchPage(request, pageToken, context, isLatest) {
   const asked = pageToken ? { ...request, pageToken } : request;
-  context.showCall({ method: "MatcherService/ListPersons", request: asked });
-  const answer = await call("MatcherService/ListPersons", asked, { signal: context.signal });
+  const answer = await callShown("MatcherService/ListPersons", asked, context);
   if (!isLatest()) throw new DOMException("another search has begun", "AbortError");
   return { items: answer.persons, next: answer.nextPageToken };
 }
@@ -72,14 +77,4 @@ function peopleTable(persons) {
     labelTags(person.labels),
     format.time(person.updateTime),
   ]));
-}
-
-/** The address of a person's page. */
-export function personAddress(personId) {
-  return `#/people/person/${encodeURIComponent(personId)}`;
-}
-
-/** Labels, each as a tag. */
-export function labelTags(labels) {
-  return Object.entries(labels ?? {}).map(([key, value]) => [h("span", { class: "tag" }, `${key}=${value}`), " "]);
 }

@@ -6,15 +6,22 @@ import { actionButton } from "../../parts/actions.js";
 import { ask } from "../../parts/dialog.js";
 import { facts } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
+import { labelTags, personAddress } from "../../parts/people.js";
+import { callShown } from "../../parts/shown_call.js";
 import { showPages } from "../../parts/table.js";
 import { editLabels } from "./labels.js";
 import { facesTable } from "./faces.js";
 import { erasureAddress } from "./erasure.js";
-import { labelTags, personAddress } from "./list.js";
 
 const FACES_PAGE_SIZE = 50;
 
-/** Show a person. */
+/**
+ * Show a person.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {string} personId
+ * @param {import("../../main.js").Context} context
+ */
 export async function showPerson(root, personId, context) {
   const names = { collectionId: context.collectionId, personId };
   const { person } = await call("MatcherService/GetPerson", names, { signal: context.signal });
@@ -55,10 +62,9 @@ function buttons(person, names, context) {
     may("DeletePerson") && actionButton("Erase", () => erase(person, names, context), { class: "danger" }));
 }
 
-/** Call a method that changes the person, and show it as code. */
-async function change(method, request, context) {
-  context.showCall({ method: `MatcherService/${method}`, request });
-  return call(`MatcherService/${method}`, request, { signal: context.signal });
+/** Call a method that changes the person. */
+function change(method, request, context) {
+  return callShown(`MatcherService/${method}`, request, context);
 }
 
 async function changeName(person, names, context) {

@@ -4,19 +4,24 @@ import { h } from "../../dom.js";
 import { call } from "../../rpc.js";
 import { distanceBar } from "../../parts/distance_bar.js";
 import * as format from "../../parts/format.js";
+import { callShown } from "../../parts/shown_call.js";
 import { dismiss, merge } from "./decisions.js";
 import { faceLine, personColumn, readPersons } from "./persons.js";
 import { Queue } from "./queue.js";
 
-/** Show the pairs of a collection. */
+/**
+ * Show the pairs of a collection.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showDuplicates(root, context) {
   const collection = { collectionId: context.collectionId };
   const { collection: found } = await call("CollectionService/GetCollection", collection, { signal: context.signal });
   const threshold = found.settings.duplicateThreshold;
   const fetchPage = async (pageToken) => {
     const request = { ...collection, pageToken, pageSize: 20 };
-    context.showCall({ method: "CollectionService/ListDuplicates", request });
-    const answer = await call("CollectionService/ListDuplicates", request, { signal: context.signal });
+    const answer = await callShown("CollectionService/ListDuplicates", request, context);
     const examined = `${format.counted(answer.personsExamined, "person")} examined${answer.exact ? ", each compared with all" : " by the index"}.`;
     return { items: answer.pairs, next: answer.nextPageToken, examined };
   };

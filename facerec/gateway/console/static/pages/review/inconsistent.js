@@ -4,6 +4,7 @@ import { h } from "../../dom.js";
 import { call } from "../../rpc.js";
 import { distanceBar } from "../../parts/distance_bar.js";
 import * as format from "../../parts/format.js";
+import { callShown } from "../../parts/shown_call.js";
 import { dismiss, eraseFace, merge, moveFace } from "./decisions.js";
 import { faceLine, personColumn, readPersons } from "./persons.js";
 import { Queue } from "./queue.js";
@@ -16,15 +17,19 @@ const SUGGESTIONS = {
   CORRECTION_SUGGESTION_REVIEW: () => "The distances alone do not say what is wrong.",
 };
 
-/** Show the inconsistent faces of a collection. */
+/**
+ * Show the inconsistent faces of a collection.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {import("../../main.js").Context} context
+ */
 export async function showInconsistent(root, context) {
   const collection = { collectionId: context.collectionId };
   const { collection: found } = await call("CollectionService/GetCollection", collection, { signal: context.signal });
   const threshold = found.settings.duplicateThreshold;
   const fetchPage = async (pageToken) => {
     const request = { ...collection, pageToken, pageSize: 20 };
-    context.showCall({ method: "CollectionService/ListInconsistentFaces", request });
-    const answer = await call("CollectionService/ListInconsistentFaces", request, { signal: context.signal });
+    const answer = await callShown("CollectionService/ListInconsistentFaces", request, context);
     const examined = `${format.counted(answer.facesExamined, "face")} examined${answer.exact ? ", each compared with all" : " by the index"}.`;
     return { items: answer.faces, next: answer.nextPageToken, examined };
   };

@@ -4,9 +4,15 @@ import { h } from "../../dom.js";
 import { call } from "../../rpc.js";
 import { facts } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
-import { labelTags, personAddress } from "../people/list.js";
+import { labelTags, personAddress } from "../../parts/people.js";
 
-/** The persons by their ids; one who is gone is missing. */
+/**
+ * The persons by their ids; one who is gone is missing.
+ *
+ * @param {string[]} personIds
+ * @param {import("../../main.js").Context} context
+ * @returns {Promise<Object<string, Object>>}
+ */
 export async function readPersons(personIds, context) {
   const found = Object.create(null); // any text may be an id
   for (const personId of personIds) {
@@ -20,7 +26,14 @@ export async function readPersons(personIds, context) {
   return found;
 }
 
-/** What is known of a person, as one of two columns. */
+/**
+ * What is known of a person, as one of two columns.
+ *
+ * @param {string} personId
+ * @param {Object} [person] Missing for one who is gone.
+ * @param {Array<[string, any]>} faces More rows.
+ * @returns {HTMLElement}
+ */
 export function personColumn(personId, person, faces) {
   const rows = person ? [
     ["Id", h("a", { href: personAddress(personId) }, personId)],
@@ -34,7 +47,13 @@ export function personColumn(personId, person, faces) {
     facts(rows));
 }
 
-/** A face by the first part of its id and the caller's own reference. */
+/**
+ * A face by the first part of its id and the caller's own reference.
+ *
+ * @param {string} faceId
+ * @param {import("../../main.js").Context} context
+ * @returns {Promise<any[]>} Children for an element.
+ */
 export async function faceLine(faceId, context) {
   const request = { collectionId: context.collectionId, faceId };
   const { face } = await call("MatcherService/GetFace", request, { signal: context.signal });

@@ -1,15 +1,23 @@
 /** A calibration: its curve, what a threshold would have done, its groups, and applying it. */
 
 import { h, replace } from "../../dom.js";
-import { call } from "../../rpc.js";
 import { actionButton } from "../../parts/actions.js";
 import { ask } from "../../parts/dialog.js";
 import * as format from "../../parts/format.js";
+import { callShown } from "../../parts/shown_call.js";
 import { chart, lastThreshold } from "./chart.js";
 import { claimsTable, groupsTable, searchesTable } from "./tables.js";
 import { outcome } from "./outcome.js";
+import { rate } from "./words.js";
 
-/** Show a calibration. */
+/**
+ * Show a calibration.
+ *
+ * @param {HTMLElement} root Where.
+ * @param {Object} calibration The contract's Calibration.
+ * @param {Object} collection The contract's Collection.
+ * @param {import("../../main.js").Context} context
+ */
 export function showCalibration(root, calibration, collection, context) {
   const said = h("div", { "aria-live": "polite" });
   const drawn = h("div");
@@ -63,13 +71,7 @@ async function apply(calibration, collection, context) {
   ], { action: "Apply" });
   if (!fields) return undefined;
   const request = { collectionId: collection.collectionId, calibrationId: calibration.calibrationId };
-  context.showCall({ method: "CollectionService/ApplyCalibration", request });
-  await call("CollectionService/ApplyCalibration", request, { signal: context.signal });
+  await callShown("CollectionService/ApplyCalibration", request, context);
   context.refresh();
   return "Applied";
-}
-
-/** A rate with its interval. */
-export function rate(found) {
-  return found ? `${format.percent(found.value)} (${format.percent(found.low)} to ${format.percent(found.high)})` : "not known: too few faces";
 }

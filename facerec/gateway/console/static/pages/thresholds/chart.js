@@ -9,7 +9,12 @@ const MARGIN = { left: 64, right: 16, top: 12, bottom: 40 };
 const LOWEST = 1e-6;
 const DECADES = 6;
 
-/** The largest threshold of the chart, in which the curve's interesting part lies. */
+/**
+ * The largest threshold of the chart, in which the curve's interesting part lies.
+ *
+ * @param {Object[]} curve The operating points.
+ * @returns {number} A distance.
+ */
 export function lastThreshold(curve) {
   return Math.max(0.8, ...curve.map((point) => point.threshold).filter((value) => value <= 1.2));
 }

@@ -1,9 +1,9 @@
 /** The form that has a collection's error rates measured. */
 
 import { h, replace, announce } from "../../dom.js";
-import { call } from "../../rpc.js";
 import { failure } from "../../parts/messages.js";
 import { randomId } from "../../parts/random_id.js";
+import { callShown } from "../../parts/shown_call.js";
 
 /**
  * The form. The call has a request id, so that it goes on if the page is left or a service restarts, and its answer is
@@ -28,8 +28,7 @@ export function measureForm(collection, context, done) {
     button.disabled = true;
     replace(status, h("p", { class: "hint" }, "Measuring … The work goes on if you leave the page."));
     try {
-      context.showCall({ method: "CollectionService/Calibrate", request });
-      const { calibration } = await call("CollectionService/Calibrate", request, { signal: context.signal });
+      const { calibration } = await callShown("CollectionService/Calibrate", request, context);
       replace(status);
       done(calibration);
       announce("Measured");

@@ -2,11 +2,17 @@
 
 import { h } from "../../dom.js";
 import * as format from "../../parts/format.js";
-import { rate } from "./calibration.js";
+import { rate } from "./words.js";
 
 const BIN = 0.005;
 
-/** What a threshold would have done. */
+/**
+ * What a threshold would have done.
+ *
+ * @param {Object} calibration The contract's Calibration.
+ * @param {number} threshold
+ * @returns {HTMLElement}
+ */
 export function outcome(calibration, threshold) {
   const point = nearest(calibration.curve, threshold);
   const matchedImpostors = within(calibration.impostorCounts, threshold);

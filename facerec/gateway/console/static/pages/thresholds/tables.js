@@ -3,16 +3,20 @@
 import { h } from "../../dom.js";
 import * as format from "../../parts/format.js";
 import { table } from "../../parts/table.js";
-import { rate } from "./calibration.js";
+import { SCORE_RULES, rate } from "./words.js";
 
 const ONE_THRESHOLD = {
   ONE_THRESHOLD_SERVES: "One threshold serves all groups: the false match rate within each is at most the target.",
   ONE_THRESHOLD_EXCEEDED: "Within a group more people match falsely than the target allows.",
   ONE_THRESHOLD_UNDECIDED: "Too little was measured to say whether one threshold serves all groups.",
 };
-const RULES = { SCORE_RULE_NEAREST: "nearest stored face", SCORE_RULE_ROOT_MEAN_SQUARE: "root mean square over stored faces" };
 
-/** The rates of people by a label; null where none were asked for. */
+/**
+ * The rates of people by a label; null where none were asked for.
+ *
+ * @param {Object} calibration The contract's Calibration.
+ * @returns {HTMLElement|HTMLElement[]|null}
+ */
 export function groupsTable(calibration) {
   if (!calibration.groups?.length) return null;
   const rows = calibration.groups.map((group) => [
@@ -34,19 +38,29 @@ function name(value) {
   return value ?? "people without the label";
 }
 
-/** The rates of claims by the number of photos; null where none were asked for. */
+/**
+ * The rates of claims by the number of photos; null where none were asked for.
+ *
+ * @param {Object} calibration The contract's Calibration.
+ * @returns {HTMLElement|HTMLElement[]|null}
+ */
 export function claimsTable(calibration) {
   if (!calibration.scores?.length) return null;
   return h("section", {},
     h("h2", {}, "Claims of several photos"),
     table("Error rates of claims", ["Score", "Photos", "People", "Threshold", "False match rate", "False non-match rate"],
       calibration.scores.map((each) => [
-        RULES[each.scoreRule] ?? each.scoreRule, each.photos, format.count(each.persons),
+        SCORE_RULES[each.scoreRule] ?? each.scoreRule, each.photos, format.count(each.persons),
         each.point ? format.distance(each.point.threshold) : "", rate(each.point?.fmr), rate(each.point?.fnmr),
       ])));
 }
 
-/** The thresholds of searches by their false positive identification rate. */
+/**
+ * The thresholds of searches by their false positive identification rate.
+ *
+ * @param {Object} calibration The contract's Calibration.
+ * @returns {HTMLElement|HTMLElement[]|null}
+ */
 export function searchesTable(calibration) {
   if (!calibration.searches?.length) return null;
   return h("section", {},

@@ -7,7 +7,12 @@ import { Answer, largestFaceChoice, qualityLine, send, verdict, withoutScores } 
 
 const INTRODUCTION = "Both pictures are compared with each other. Nobody needs to be enrolled, and nothing is stored.";
 
-/** @returns {import("./mode.js").Mode} */
+/**
+ * The mode.
+ *
+ * @param {import("../../main.js").Context} context
+ * @returns {import("./mode.js").Mode}
+ */
 export default function compareMode(context) {
   const answer = new Answer(context.signal);
   const make = (label) => new PhotoInput({ label, signal: context.signal, onchange: () => compare() });

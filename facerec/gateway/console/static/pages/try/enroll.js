@@ -8,7 +8,12 @@ import { Answer, largestFaceChoice, send } from "./mode.js";
 
 const INTRODUCTION = "The pictures themselves are not stored: each face becomes 128 numbers. Two or three pictures, taken on different days, work best.";
 
-/** @returns {import("./mode.js").Mode & {begin: (given: {photos: File[], name: string}) => void}} */
+/**
+ * The mode.
+ *
+ * @param {import("../../main.js").Context} context
+ * @returns {import("./mode.js").Mode & {begin: (given: {photos: File[], name: string}) => void}}
+ */
 export default function enrollMode(context) {
   const answer = new Answer(context.signal);
   const input = new PhotoInput({

@@ -1,9 +1,10 @@
 /** Who the faces of a picture are, as a list beside it. */
 
 import { h } from "../../dom.js";
+import { thumbnail } from "../../parts/boxes.js";
 import { distanceBar } from "../../parts/distance_bar.js";
 import * as format from "../../parts/format.js";
-import { thumbnail } from "../../parts/boxes.js";
+import { personAddress } from "../../parts/people.js";
 import { qualityLine, withoutScores } from "./mode.js";
 
 const MODES = {
@@ -12,7 +13,12 @@ const MODES = {
   SEARCH_MODE_INDEX_CONFIRMED: "all there are, after the index was asked",
 };
 
-/** The name of the first candidate to show; an empty text for nobody. */
+/**
+ * The name of the first candidate to show; an empty text for nobody.
+ *
+ * @param {Object} face An IdentifiedFace.
+ * @returns {string}
+ */
 export function nameOf(face) {
   const [first] = face.candidates;
   return first ? first.displayName || first.personId : "";
@@ -53,7 +59,7 @@ function about(face, index, answer, { access }) {
 
 function candidateItem(candidate, threshold, access, isOneOfSeveral) {
   const { personId, displayName, distance } = candidate;
-  const id = access.may("GetPerson") ? h("a", { href: `#/people/person/${encodeURIComponent(personId)}` }, personId) : personId;
+  const id = access.may("GetPerson") ? h("a", { href: personAddress(personId) }, personId) : personId;
   return h("li", {},
     h("p", {}, isOneOfSeveral && displayName && [h("b", {}, displayName), " "], h("span", { class: "hint" }, "Id "), id),
     distance !== undefined && distanceBar(distance, threshold));

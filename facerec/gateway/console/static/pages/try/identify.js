@@ -13,7 +13,12 @@ const SMALL = { minPixels: 40, share: 1 / 30 }; // of the longer side
 
 const INTRODUCTION = "Every face of the picture is searched for in the collection.";
 
-/** @returns {import("./mode.js").Mode} */
+/**
+ * The mode.
+ *
+ * @param {import("../../main.js").Context} context
+ * @returns {import("./mode.js").Mode}
+ */
 export default function identifyMode(context) {
   const answer = new Answer(context.signal);
   const input = new PhotoInput({ label: "Picture", signal: context.signal, onchange: search });

@@ -92,30 +92,58 @@ function largestFields(name, count) {
   return prefixes.map((prefix) => `${prefix}.use_largest_face`);
 }
 
-/** A box to tick for pictures that show several faces. */
+/**
+ * A box to tick for pictures that show several faces.
+ *
+ * @param {() => void} onchange
+ * @returns {{root: HTMLElement, input: HTMLInputElement}}
+ */
 export function largestFaceChoice(onchange) {
   return choice("Take the largest face of a picture that shows several", onchange);
 }
 
-/** A box to tick. */
+/**
+ * A box to tick.
+ *
+ * @param {string} text
+ * @param {() => void} onchange
+ * @returns {{root: HTMLElement, input: HTMLInputElement}}
+ */
 export function choice(text, onchange) {
   const input = h("input", { type: "checkbox", onchange });
   return { root: h("label", { class: "choice" }, input, text), input };
 }
 
-/** A decision, large. */
+/**
+ * A decision, large.
+ *
+ * @param {boolean} match
+ * @param {string} text
+ * @returns {HTMLElement}
+ */
 export function verdict(match, text) {
   return h("p", { class: `verdict ${match ? "good" : "bad"}` }, h("span", { "aria-hidden": "true" }, match ? "✓ " : "✗ "), text);
 }
 
-/** The quality of a face as a line; nothing where it is not known. */
+/**
+ * The quality of a face as a line; nothing where it is not known.
+ *
+ * @param {Object} [quality] The contract's Quality.
+ * @param {string} name Whose it is.
+ * @returns {HTMLElement|null}
+ */
 export function qualityLine(quality, name = "") {
   if (!quality) return null;
   const text = qualityInWords(quality);
   return h("p", { class: quality.reasons?.length ? "quality poor" : "quality" }, name ? `${name}: ${text.charAt(0).toLowerCase()}${text.slice(1)}` : text);
 }
 
-/** What is said once to callers who see decisions alone. */
+/**
+ * What is said once to callers who see decisions alone.
+ *
+ * @param {import("../../access.js").Access} access
+ * @returns {HTMLElement|false}
+ */
 export function withoutScores(access) {
   return !access.scores && h("p", { class: "hint" }, "Your key shows decisions, not distances.");
 }

@@ -14,7 +14,13 @@ const RULES = {
 
 const INTRODUCTION = "The pictures are compared with the faces of one person, whom you name.";
 
-/** @returns {import("./mode.js").Mode} */
+/**
+ * The mode.
+ *
+ * @param {import("../../main.js").Context} context
+ * @param {(id: string, given?: Object) => void} go Shows another mode.
+ * @returns {import("./mode.js").Mode}
+ */
 export default function verifyMode(context, go) {
   const answer = new Answer(context.signal);
   const person = personInput(context, { id: "verify-person", oninput: () => answer.clear() });

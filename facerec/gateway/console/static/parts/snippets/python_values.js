@@ -2,7 +2,12 @@
 
 import { Code } from "./requests.js";
 
-/** A value as a literal of Python. JSON's strings are Python's too. */
+/**
+ * A value as a literal of Python. JSON's strings are Python's too.
+ *
+ * @param {any} value
+ * @returns {string}
+ */
 export function literal(value) {
   if (value instanceof Code) return value.text;
   if (value === null) return "None";
@@ -12,23 +17,46 @@ export function literal(value) {
   return `{${Object.entries(value).map(([key, each]) => `${JSON.stringify(key)}: ${literal(each)}`).join(", ")}}`;
 }
 
-/** The short name of an enum's value, as the client has it. */
+/**
+ * The short name of an enum's value, as the client has it.
+ *
+ * @param {string} value Such as `AUDIT_KIND_CHANGES`.
+ * @param {string} prefix What all values of the enum begin with.
+ * @returns {string}
+ */
 export function shortName(value, prefix) {
   return value.slice(prefix.length).toLowerCase();
 }
 
-/** The seconds of a duration, such as `3600s`. */
+/**
+ * The seconds of a duration, such as `3600s`.
+ *
+ * @param {string} text
+ * @returns {number}
+ */
 export function seconds(text) {
   return Number(text.replace("s", ""));
 }
 
-/** A time of JSON as a datetime. */
+/**
+ * A time of JSON as a datetime.
+ *
+ * @param {string} text
+ * @param {Object} program What it imports is added there.
+ * @returns {import("./requests.js").Code}
+ */
 export function time(text, program) {
   program.modules.add("datetime");
   return new Code(`datetime.datetime.fromisoformat(${literal(text)})`);
 }
 
-/** The settings of a collection as the client's CollectionSettings. */
+/**
+ * The settings of a collection as the client's CollectionSettings.
+ *
+ * @param {Object} found The contract's CollectionSettings.
+ * @param {Object} program What it imports is added there.
+ * @returns {import("./requests.js").Code}
+ */
 export function settings({ quality = {}, search = {}, ...others }, program) {
   const values = { ...others, ...search, minFacePixels: quality.minFacePixels };
   if (quality.refused) {
@@ -50,7 +78,12 @@ export function settings({ quality = {}, search = {}, ...others }, program) {
     : `CollectionSettings(\n${keywords.map((each) => `            ${each},\n`).join("")}        )`);
 }
 
-/** What UpdatePerson changes, as the client's arguments: its mask says what is removed. */
+/**
+ * What UpdatePerson changes, as the client's arguments: its mask says what is removed.
+ *
+ * @param {Object} request An UpdatePersonRequest without the names of the person.
+ * @returns {Object<string, any>}
+ */
 export function changes({ updateMask, displayName, labels, metadata, suspended }) {
   const paths = updateMask?.split(",") ?? [];
   const named = paths.filter((path) => path.startsWith("labels.")).map((path) => path.slice("labels.".length));

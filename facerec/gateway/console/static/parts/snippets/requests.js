@@ -15,7 +15,12 @@ export const SERVICES = {
   EncoderService: { name: "facerec.encoder.v1.EncoderService", address: "127.0.0.1:50051" },
 };
 
-/** A name in camel case as the contract writes it. */
+/**
+ * A name in camel case as the contract writes it.
+ *
+ * @param {string} name
+ * @returns {string}
+ */
 export function snake(name) {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

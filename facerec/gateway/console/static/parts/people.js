@@ -1,0 +1,23 @@
+/** People as links and tags. */
+
+import { h } from "../dom.js";
+
+/**
+ * The address of a person's page.
+ *
+ * @param {string} personId
+ * @returns {string}
+ */
+export function personAddress(personId) {
+  return `#/people/person/${encodeURIComponent(personId)}`;
+}
+
+/**
+ * Labels, each as a tag.
+ *
+ * @param {Object<string, string>} [labels]
+ * @returns {Array<Array<Node|string>>} Children for an element.
+ */
+export function labelTags(labels) {
+  return Object.entries(labels ?? {}).map(([key, value]) => [h("span", { class: "tag" }, `${key}=${value}`), " "]);
+}
