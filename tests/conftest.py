@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import functools
 import gc
 import os
 import signal
@@ -13,6 +14,9 @@ import structlog
 
 from tests.fixtures import forked
 from tests.fixtures.process import ServiceProcess
+
+# Before numpy is imported. On more, its idle threads spin, on cores that other tests need.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Of what a test starts no lines are counted: a command takes longer to be counted than to run.
@@ -42,19 +46,20 @@ LONGEST = (HERE / "soak", HERE / "benchmarks", HERE / "e2e" / "local")
 UNCOUNTED = (HERE / "soak", HERE / "benchmarks", *(() if sys.version_info >= (3, 12) else (HERE / "e2e",)))
 
 
-def _is_in(folders: tuple[Path, ...], item: pytest.Item) -> bool:
-    return any(folder in item.path.parents for folder in folders)
+@functools.cache
+def _is_in(folders: tuple[Path, ...], path: Path) -> bool:
+    return any(folder in path.parents for folder in folders)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest, so that no worker is left with one at the end."""
-    items.sort(key=lambda item: not _is_in(LONGEST, item))
+    items.sort(key=lambda item: not _is_in(LONGEST, item.path))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Count lines where that is cheap."""
-    counting = coverage.Coverage.current() if _is_in(UNCOUNTED, item) else None
+    counting = coverage.Coverage.current() if _is_in(UNCOUNTED, item.path) else None
     if counting is None:
         return (yield)
     counting.stop()

@@ -21,8 +21,8 @@ from tests.benchmarks.matcher.cores import Cores
 from tests.benchmarks.matcher.stage import Stage
 from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.catalog import delete
+from tests.e2e.matcher.indexing import CONFIRMED, INDEX, identify, nearest
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.test_index import CONFIRMED, INDEX, identify, nearest
 from tests.e2e.matcher.test_sketches import PEOPLE
 from tests.e2e.matcher.transfers import chunk, export, exported, header, people, send
 from tests.fixtures import dataset

@@ -69,7 +69,7 @@ class Asked:
         return example_id(self.in_path["image_id"])
 
     def only(self, *names: str) -> None:
-        """Raises Refused for any other parameter, and for a body: a call that erases many ignores nothing."""
+        """Raises Refused for other parameters, and for a body: a call that erases many ignores nothing."""
         for name in self.values:
             if name not in names:
                 raise Refused(f"there is no parameter {name[:64]}", refusals.BAD_ARGUMENT)

@@ -11,15 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import dlib
-import face_recognition
 import face_recognition_models as models
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
 from tests.benchmarks.encoder.pictures import Photo
-
-ImageFile.LOAD_TRUNCATED_IMAGES = False  # the import of face_recognition sets it for the whole process
 
 FOLDER: Final = Path(__file__).parent
 CHIP_PIXELS: Final = 150
@@ -55,6 +52,9 @@ class Dlib:
 
 def of_face_recognition(photos: Sequence[Photo]) -> Faces:
     """The faces by face_recognition's defaults, whose vectors are those of our default space."""
+    import face_recognition  # it loads all of its models, in every worker that collects tests
+
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # the import sets it for the whole process
     found = {}
     for photo in photos:
         pixels = np.asarray(photo.image)

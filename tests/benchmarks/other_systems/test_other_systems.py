@@ -1,8 +1,8 @@
 """The figures of other systems: a short form of the benchmark, and what makes go-face's space ours."""
 
 from pathlib import Path
+from typing import Any
 
-import face_recognition
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,7 +29,9 @@ def go_face(photo: Photo) -> Faces:
     return systems.of_go_face([photo])
 
 
-def test_go_face_makes_face_recognition_s_vector_of_a_box(photo: Photo, go_face: Faces) -> None:
+def test_go_face_makes_face_recognition_s_vector_of_a_box(
+    photo: Photo, go_face: Faces, face_recognition: Any
+) -> None:
     (face,) = go_face["obama2"]
     left, top, right, bottom = map(int, face.box)
     (vector,) = face_recognition.face_encodings(np.asarray(photo.image), [(top, right, bottom, left)])

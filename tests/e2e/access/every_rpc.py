@@ -1,7 +1,7 @@
 """Calls every RPC of the matcher with one key and records the answers in a comparable form."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc.aio
@@ -37,7 +37,6 @@ IDS = {
 }
 # Of the collection: its name, and what is estimated or sampled.
 LEFT_OUT = {"collection_id", "recall", "estimated_faces", "estimated_persons", "faces_exact", "persons_exact"}
-CLUSTERS = range(len(paired.CLUSTERS))
 
 
 def comparable(value: Any, name: str = "") -> Any:
@@ -61,12 +60,19 @@ def fields(message: Message) -> Iterator[str]:
 
 
 class Recorder:
-    """Calls with one key about one collection, and records the answers."""
+    """Calls with one key about one collection, and records the answers; of some of its clusters, or all."""
 
-    def __init__(self, matcher: RunningMatcher, key: str, collection_id: str) -> None:
+    def __init__(
+        self,
+        matcher: RunningMatcher,
+        key: str,
+        collection_id: str,
+        clusters: Sequence[int] = range(len(paired.CLUSTERS)),
+    ) -> None:
         self._matcher = matcher
         self._key = key
         self._collection_id = collection_id
+        self._clusters = clusters
         self.answers: list[tuple[str, Any]] = []
         self.fields: set[str] = set()
 
@@ -97,11 +103,11 @@ class Recorder:
         await self._change()
 
     async def _decide(self) -> None:
-        probes = [paired.probe(cluster) for cluster in CLUSTERS]
+        probes = self._probes()
         for options in ({}, {"max_candidates": 1}, {"max_candidates": 60}, {"exact_only": True}):
             await self.ask("Identify", pb.IdentifyRequest(probes=probes, **options))
         await self.ask("Identify", pb.IdentifyRequest(probes=probes, max_distance=0.45))
-        targets = list(map(paired.target, CLUSTERS))
+        targets = list(map(paired.target, self._clusters))
         for people in (targets[:1], targets):  # few, whose tries are counted, and more
             chosen = pb.PersonFilter(person_ids=people)
             request = pb.IdentifyRequest(probes=probes, filter=chosen, include_attributes=True)
@@ -110,24 +116,27 @@ class Recorder:
             for probe in probes:
                 photos = pb.IdentifyRequest(probes=[probe, probe], same_person=True, filter=chosen)
                 await self.ask("Identify", photos)
-        for cluster in CLUSTERS:
+        for cluster, probe in zip(self._clusters, probes, strict=True):
             person = paired.target(cluster)
-            claim = pb.VerifyRequest(person_id=person, probe=probes[cluster], include_attributes=True)
+            claim = pb.VerifyRequest(person_id=person, probe=probe, include_attributes=True)
             await self.ask("Verify", claim)
-            several = pb.VerifyRequest(person_id=person, probes=[probes[cluster], probes[cluster]])
+            several = pb.VerifyRequest(person_id=person, probes=[probe, probe])
             await self.ask("Verify", several)
             listed = await self._as_admin("ListFaces", pb.ListFacesRequest(person_id=person))
             face_id = next(face.face_id for face in listed.faces if face.external_ref == "target")
             stored = pb.Probe(face_id=face_id)
-            await self.ask("Compare", pb.CompareRequest(probe_a=probes[cluster], probe_b=stored))
+            await self.ask("Compare", pb.CompareRequest(probe_a=probe, probe_b=stored))
             await self.ask("Identify", pb.IdentifyRequest(probes=[stored]))
             held = pb.Probe(person_id=person)
             await self.ask("Compare", pb.CompareRequest(probe_a=held, probe_b=held))
             await self.ask("Identify", pb.IdentifyRequest(probes=[held]))
             await self._as_admin("UpdatePerson", pb.UpdatePersonRequest(person_id=person, suspended=True))
             await self.ask("Verify", claim)
-            await self.ask("Identify", pb.IdentifyRequest(probes=[probes[cluster]]))
+            await self.ask("Identify", pb.IdentifyRequest(probes=[probe]))
             await self._as_admin("UpdatePerson", pb.UpdatePersonRequest(person_id=person, suspended=False))
+
+    def _probes(self) -> list[pb.Probe]:
+        return [paired.probe(cluster) for cluster in self._clusters]
 
     async def _as_admin(self, method: str, request: Any) -> Any:
         request.collection_id = self._collection_id
@@ -139,7 +148,7 @@ class Recorder:
 
     async def _enroll(self) -> None:
         """Enroll each probe, again, and where a collection refuses duplicates."""
-        probes = [paired.probe(cluster) for cluster in CLUSTERS]
+        probes = self._probes()
         for _ in range(2):  # the second is answered from what was kept of the first
             await self.ask("Enroll", enroll("new", *probes, request_id=self._key))
         await self._as_admin("DeletePerson", pb.DeletePersonRequest(person_id="new"))
@@ -168,7 +177,7 @@ class Recorder:
             await self.ask("ListInconsistentFaces", v1.ListInconsistentFacesRequest(**options))
         await self._as_admin("DeletePerson", pb.DeletePersonRequest(person_id="new"))
         await self._set(consistency_policy=pb.CONSISTENCY_POLICY_REFUSE)
-        for cluster, probe in enumerate(probes):
+        for cluster, probe in zip(self._clusters, probes, strict=True):
             answer = await self.ask("Enroll", enroll(paired.target(cluster), probe))
             for face in answer.faces if answer else ():
                 await self._as_admin("DeleteFace", pb.DeleteFaceRequest(face_id=face.face.face_id))

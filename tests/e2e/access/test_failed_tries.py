@@ -1,33 +1,25 @@
 """A caller without scores has a limited number of failed tries against one person, on all replicas."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import grpc.aio
-import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from facerec.client.failures import from_rpc_error
-from facerec.errors import FacerecError, Reason
+from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.serving.auth.permissions import Credential, Role
 from matcher_service.maintenance import runner
 from tests.e2e.access.conftest import bearer, entry
-from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors
+from tests.e2e.access.failed_tries import FAR, MAY, NEAR, refusal, tries, verify, waiting
+from tests.e2e.matcher.requests import Vector, encoding, enroll, refused
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 
 WriteKeys = Callable[..., Path]
-NEAR, FAR = vectors(1)[0], vectors(1, seed=5)[0]
-MAY = "encodings = true\n"
 HOUR = 3600.0
-WAITING = (
-    "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
-    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
 
 
 @pytest.fixture
@@ -51,31 +43,6 @@ async def matcher(start_matcher: StartMatcher, database_url: str, keys: Path) ->
     for person_id in ("ann", "ben"):
         await running.stub.Enroll(enroll(person_id, encoding(NEAR)), metadata=bearer("a"))
     return running
-
-
-async def verify(
-    matcher: RunningMatcher, key: str, vector: Vector = FAR, person_id: str = "ann", **options: Any
-) -> bool:
-    request = pb.VerifyRequest(person_id=person_id, probe=encoding(vector))
-    answer = await matcher.stub.Verify(request, metadata=bearer(key), **options)
-    return bool(answer.match)
-
-
-async def refusal(
-    matcher: RunningMatcher, key: str, vector: Vector = FAR, person_id: str = "ann"
-) -> FacerecError:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await verify(matcher, key, vector, person_id)
-    return from_rpc_error(caught.value, "the matcher")
-
-
-async def tries(administrator: asyncpg.Connection) -> list[tuple[str, float]]:
-    """The callers with missing tries, and the hours until all are regained."""
-    rows = await administrator.fetch(
-        "SELECT caller, extract(epoch FROM full_time - clock_timestamp())::float8 / 3600 AS hours"
-        " FROM facerec.failed_try ORDER BY caller, person_key"
-    )
-    return [(row["caller"], round(row["hours"], 1)) for row in rows]
 
 
 async def test_after_five_failed_tries_nothing_is_decided_at_any_distance(
@@ -176,17 +143,11 @@ async def test_a_try_waits_for_the_one_before_and_is_refused_if_that_was_the_las
     async with administrator.transaction():
         await administrator.execute("LOCK TABLE facerec.failed_try IN EXCLUSIVE MODE")
         last = asyncio.ensure_future(verify(matcher, "d"))
-        await _waiting(administrator, 1)
+        await waiting(administrator, 1)
         next_ones = [asyncio.ensure_future(refusal(each, "d", NEAR)) for each in (other, matcher)]
-        await _waiting(administrator, 2)
+        await waiting(administrator, 2)
     assert not await last
     assert [(await each).reason for each in next_ones] == [Reason.RATE_LIMITED] * 2
-
-
-async def _waiting(administrator: asyncpg.Connection, sessions: int) -> None:
-    async with asyncio.timeout(5):
-        while await administrator.fetchval(WAITING) != sessions:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("vector", "hours"), [(NEAR, 0.2), (FAR, 4.8)])
@@ -197,7 +158,7 @@ async def test_a_caller_that_hangs_up_before_the_answer_has_still_used_a_try(
     async with administrator.transaction():
         await administrator.execute("LOCK TABLE facerec.failed_try IN EXCLUSIVE MODE")
         hanging_up = asyncio.ensure_future(verify(matcher, "d", vector))
-        await _waiting(administrator, 1)
+        await waiting(administrator, 1)
         hanging_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await hanging_up
@@ -298,113 +259,3 @@ async def _leave_rows(administrator: asyncpg.Connection) -> None:
         await administrator.execute(
             "INSERT INTO facerec.failed_try VALUES ('default', $1, 'door', now() + interval '1 hour')", key
         )
-
-
-async def refuse_duplicates(matcher: RunningMatcher) -> None:
-    await change(matcher, duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
-
-
-async def change(matcher: RunningMatcher, **fields: Any) -> None:
-    settings = pb.CollectionSettings(**fields)
-    await matcher.collections.UpdateCollection(
-        pb.UpdateCollectionRequest(settings=settings), metadata=bearer("a")
-    )
-
-
-async def test_refused_duplicates_are_counted_too_and_new_faces_as_a_twentieth(
-    matcher: RunningMatcher, administrator: asyncpg.Connection
-) -> None:
-    await refuse_duplicates(matcher)
-    new = iter(vectors(100, seed=77))
-    for _ in range(20):
-        await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("o"))
-    assert await tries(administrator) == [("onboarding", 4.8)]
-    near = _beside(NEAR)
-    for _ in range(4):
-        with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
-            await matcher.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("o"))
-    for vector in (next(near), next(new)):
-        with refused(Reason.RATE_LIMITED):
-            await matcher.stub.Enroll(enroll("eve", encoding(vector)), metadata=bearer("o"))
-    assert await tries(administrator) == [("onboarding", 24.0)]
-    await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("a"))
-
-
-async def test_refused_inconsistent_faces_are_counted_too_and_none_is_flagged(
-    matcher: RunningMatcher, administrator: asyncpg.Connection
-) -> None:
-    far, near = iter(vectors(100, seed=77)), _beside(NEAR)
-    await matcher.stub.Enroll(enroll("eve", encoding(next(far))), metadata=bearer("a"))
-    flagged = await matcher.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("a"))
-    assert flagged.faces[0].inconsistency.person_id
-    face_id = flagged.faces[0].face.face_id
-    await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=face_id), metadata=bearer("a"))
-    unsaid = await matcher.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("o"))
-    assert not unsaid.faces[0].HasField("inconsistency")
-    face_id = unsaid.faces[0].face.face_id
-    await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=face_id), metadata=bearer("a"))
-    await change(matcher, consistency_policy=pb.CONSISTENCY_POLICY_REFUSE)
-    for _ in range(5):
-        with refused(Reason.FACE_INCONSISTENT, "items[0].probe"):
-            await matcher.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("o"))
-    for vector in (next(near), next(far)):
-        with refused(Reason.RATE_LIMITED):
-            await matcher.stub.Enroll(enroll("eve", encoding(vector)), metadata=bearer("o"))
-    assert await tries(administrator) == [("onboarding", 24.0)]
-
-
-async def test_concurrent_enrollments_of_many_people_all_succeed_if_enough_tries_are_left(
-    matcher: RunningMatcher, administrator: asyncpg.Connection
-) -> None:
-    await refuse_duplicates(matcher)
-    await asyncio.gather(
-        *(
-            matcher.stub.Enroll(enroll(f"new-{number}", encoding(vector)), metadata=bearer("o"))
-            for number, vector in enumerate(vectors(40, seed=78))
-        )
-    )
-    assert await tries(administrator) == [("onboarding", 9.6)]  # two of five a day
-
-
-async def test_concurrent_enrollments_get_no_more_refusals_than_a_key_has_tries(
-    start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, keys: Path
-) -> None:
-    await refuse_duplicates(matcher)
-    other = await start_matcher(database_url, keys_file=keys)
-    near = _beside(NEAR)
-    answers = await asyncio.gather(
-        *(
-            each.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("o"))
-            for each in (matcher, other)
-            for _ in range(20)
-        ),
-        return_exceptions=True,
-    )
-    errors = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
-    reasons = [from_rpc_error(error, "the matcher").reason for error in errors]
-    assert reasons.count(Reason.FACE_DUPLICATE) == 5
-    assert reasons.count(Reason.RATE_LIMITED) == 35
-
-
-async def test_an_enrollment_that_would_wait_too_long_for_others_of_its_key_is_no_failed_try(
-    matcher: RunningMatcher, administrator: asyncpg.Connection
-) -> None:
-    await refuse_duplicates(matcher)
-    limited = REGISTRY.get_sample_value("facerec_denied_total", {"reason": "RATE_LIMITED"})
-    first, second = (enroll("new", encoding(vector)) for vector in vectors(2, seed=79))
-    async with administrator.transaction():
-        await administrator.execute("LOCK TABLE facerec.failed_try IN EXCLUSIVE MODE")
-        held = asyncio.ensure_future(matcher.stub.Enroll(first, metadata=bearer("o")))
-        await _waiting(administrator, 1)
-        with refused(Reason.OVERLOADED):
-            await matcher.stub.Enroll(second, metadata=bearer("o"), timeout=2)
-    await held
-    assert REGISTRY.get_sample_value("facerec_denied_total", {"reason": "RATE_LIMITED"}) == limited
-    assert await tries(administrator) == [("onboarding", 0.2)]
-
-
-def _beside(vector: Vector) -> Iterator[Vector]:
-    """Vectors near another one."""
-    generator = np.random.default_rng(3)
-    while True:
-        yield (vector + generator.normal(0, 0.001, 128)).astype(np.float32)

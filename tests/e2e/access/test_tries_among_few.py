@@ -11,7 +11,7 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.identification.failed_tries import MAX_COUNTED_PERSONS
 from tests.e2e.access.conftest import bearer, entry
-from tests.e2e.access.test_failed_tries import FAR, MAY, NEAR, tries
+from tests.e2e.access.failed_tries import FAR, MAY, NEAR, tries
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.vector_encoder import picture, vector_encoder

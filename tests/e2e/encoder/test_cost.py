@@ -29,6 +29,7 @@ def png(side: int) -> bytes:
 
 
 SMALL, LARGE = png(200), png(1700)  # one probe, and with FULL 6.3
+LONG = png(900)  # with FULL it takes long enough for all of a flood to arrive
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ async def test_an_image_of_a_stream_is_charged_and_waits_for_its_probes(stub: An
 
 async def test_a_callers_flood_leaves_room_for_another(server: EncoderProcess, stub: Any) -> None:
     async with grpc.aio.insecure_channel(server.address, [*CHANNEL_OPTIONS, ("grpc.n", 1)]) as channel:
-        flood = pb.EncodeRequest(image=LARGE, options=FULL)
+        flood = pb.EncodeRequest(image=LONG, options=FULL)
         calls = [
             asyncio.ensure_future(outcome(stub.Encode(flood, metadata=bearer("free")))) for _ in range(40)
         ]

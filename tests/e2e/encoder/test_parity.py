@@ -39,13 +39,8 @@ async def test_a_photo_gives_the_boxes_and_vectors_of_face_recognition(
     path = sample_photos / name
     pixels = face_recognition.load_image_file(str(path))
     rectangles = face_recognition.api._raw_face_locations(pixels)
-    references = dict(
-        zip(
-            map(face_recognition.api._rect_to_css, rectangles),
-            face_recognition.face_encodings(pixels),
-            strict=True,
-        )
-    )
+    boxes = [face_recognition.api._rect_to_css(each) for each in rectangles]
+    references = dict(zip(boxes, face_recognition.face_encodings(pixels, boxes), strict=True))
     answer = await encoder.Encode(pb.EncodeRequest(image=path.read_bytes(), options=EXACT))
     assert (answer.image_height, answer.image_width) == pixels.shape[:2]
     vectors = by_box(answer.faces)

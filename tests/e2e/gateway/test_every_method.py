@@ -20,6 +20,11 @@ from tests.fixtures.vector_encoder import vector_encoder
 KEYS = ("blind", "admin")
 SERVICES = (MATCHER_SERVICE, COLLECTION_SERVICE)
 OFFERED = {method.name for method in METHODS.values() if method.service in SERVICES}
+CLUSTERS = [
+    *(paired.CLUSTERS.index((paired.PAIRS[0], kind)) for kind in range(3)),
+    *(paired.CLUSTERS.index((pair, paired.ALONE)) for pair in (paired.PAIRS[3], paired.PAIRS[4])),
+]
+"""A match of each kind, one that Verify alone finds, and none."""
 # No two answers are equal, nor two uptimes; of equally near faces the first by its random id is listed.
 SAMPLING = ("Calibrate", "MeasureRecall", "ListAuditEvents", "ListInconsistentFaces", "GetStatus")
 
@@ -56,11 +61,11 @@ async def test_every_method_answers_as_over_grpc(
         await paired.build(matcher, administrator, name, 0, spares, background=False)
     gateway = start_gateway(encoder, matcher.address).address
     for key in KEYS:
-        direct = Recorder(matcher, key, "grpc")
+        direct = Recorder(matcher, key, "grpc", CLUSTERS)
         await direct.everything()
         assert {method for method, _ in direct.answers} == OFFERED
         for codec in ("json", "proto"):
-            forwarded = HttpRecorder(gateway, codec, matcher, key, codec)
+            forwarded = HttpRecorder(gateway, codec, matcher, key, codec, CLUSTERS)
             await forwarded.everything()
             for expected, found in zip(direct.answers, forwarded.answers, strict=True):
                 assert found[0] == expected[0]

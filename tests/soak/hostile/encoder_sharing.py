@@ -85,11 +85,10 @@ def attack(*, short: bool) -> list[CheckResult]:
 
 async def _flood(pair: Pair, image: bytes, photos: int) -> CheckResult:
     flood: Counter[Reason | None] = Counter()
-    over = asyncio.Event()
     async with pair.client(FLOODING) as flooding, pair.client(POLITE) as polite:
 
         async def send() -> None:
-            while not over.is_set():
+            while True:
                 flood[await _reason(flooding, image)] += 1
 
         assert await _reason(polite, pictures.camera_photo()) is Reason.PERSON_NOT_FOUND  # a connection
@@ -101,8 +100,9 @@ async def _flood(pair: Pair, image: bytes, photos: int) -> CheckResult:
             assert await _reason(polite, pictures.camera_photo()) is Reason.PERSON_NOT_FOUND
             seconds.append(time.monotonic() - began)
             ahead.append(flood.total() - before)
-        over.set()
-        await asyncio.gather(*senders)
+        for sender in senders:
+            sender.cancel()
+        await asyncio.gather(*senders, return_exceptions=True)
     unexpected = [reason for reason in flood if reason not in (Reason.FACE_NOT_FOUND, Reason.OVERLOADED)]
     return CheckResult(
         NAME,

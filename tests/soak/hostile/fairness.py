@@ -21,10 +21,10 @@ NAME = "fairness"
 SPACE = "dlib-resnet-v1/small/150x0.25"
 TENANTS = FLOODING, POLITE = "flooding", "polite"
 ROLES = '["verify", "identify", "enroll", "manage"]'
-SCAN_APART_ABOVE_FACES, SHORT_SCAN_APART_ABOVE_FACES = 2000, 800
+SCAN_APART_ABOVE_FACES, SHORT_SCAN_APART_ABOVE_FACES = 2000, 400
 MORE_FACES = 1.25  # a collection has more than what is scanned at once
 CALLERS = 16
-CALLS, SHORT_CALLS = 100, 6
+CALLS, SHORT_CALLS = 100, 4
 CHUNK = 200
 TIMEOUT_SECONDS = 60
 

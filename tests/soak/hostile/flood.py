@@ -97,7 +97,7 @@ class Caller:
 
 def attack(*, short: bool) -> list[CheckResult]:
     """Flood a matcher with each kind in turn."""
-    seconds = 1.5 if short else 10.0
+    seconds = 0.8 if short else 10.0
     with _matcher() as matcher:
         _enroll(matcher.address)
         return [_flood(matcher, name, sender, seconds, short) for name, sender in SENDERS.items()]

@@ -1,4 +1,4 @@
-"""The short form: every kind of flood for a second or two."""
+"""The short form: every kind of flood for a second or so."""
 
 from tests.soak.hostile import flood
 from tests.soak.hostile.senders import SENDERS

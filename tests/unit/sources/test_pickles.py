@@ -1,6 +1,7 @@
 """A pickle's data is read, and nothing in it is executed."""
 
 import contextlib
+import functools
 import io
 import os
 import pickle
@@ -15,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.neighbors import KNeighborsClassifier
 
 from facerec.sources import files
 from facerec.sources.budget import Budget
@@ -34,6 +34,12 @@ def read(data: bytes) -> Any:
     return machine.read(io.BytesIO(data), Budget(len(data)))
 
 
+def fit(labels: Any, algorithm: str = "auto") -> Any:
+    from sklearn.neighbors import KNeighborsClassifier  # every worker that collects tests would import it
+
+    return KNeighborsClassifier(n_neighbors=1, algorithm=algorithm).fit(VECTORS, labels)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("algorithm", ["auto", "ball_tree", "kd_tree", "brute"])
 @pytest.mark.parametrize(
@@ -42,7 +48,7 @@ def read(data: bytes) -> Any:
 def test_a_fitted_classifier_is_read_as_scikit_learn_has_it(
     protocol: int, algorithm: str, labels: Any
 ) -> None:
-    fitted = KNeighborsClassifier(n_neighbors=1, algorithm=algorithm).fit(VECTORS, labels)
+    fitted = fit(labels, algorithm)
     found = read(pickle.dumps(fitted, protocol))
     assert isinstance(found, Placeholder)
     assert found.kind.name == "KNeighborsClassifier"
@@ -158,23 +164,22 @@ def test_unpickling_the_hostile_pickle_would_run_its_code() -> None:
     os.unsetenv(CANARY)
 
 
-BENIGN = [
-    pickle.dumps({"encodings": list(VECTORS[:2]), "names": NAMES[:2]}, protocol) for protocol in PROTOCOLS
-] + [
-    pickle.dumps(KNeighborsClassifier(n_neighbors=1).fit(VECTORS, NAMES), protocol) for protocol in PROTOCOLS
-]
+@functools.cache
+def benign() -> list[bytes]:
+    kinds = {"encodings": list(VECTORS[:2]), "names": NAMES[:2]}, fit(NAMES)
+    return [pickle.dumps(kind, protocol) for kind in kinds for protocol in PROTOCOLS]
 
 
 @settings(max_examples=400, deadline=None)
 @given(
-    st.sampled_from(BENIGN),
+    st.deferred(lambda: st.sampled_from(benign())),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
     st.floats(0, 1),
 )
 def test_a_mutated_pickle_gives_faces_or_a_refusal_and_nothing_else(
-    benign: bytes, changes: list[tuple[float, int]], cut: float
+    intact: bytes, changes: list[tuple[float, int]], cut: float
 ) -> None:
-    mutated = bytearray(benign)
+    mutated = bytearray(intact)
     for where, value in changes:
         mutated[int(where * (len(mutated) - 1))] = value
     if cut < 0.2:
