@@ -37,6 +37,8 @@ class Origins:
             return "this host is not the gateway's: call its address, or name it in allowed_hosts"
         if origin is not None and origin not in self._allowed and origin != f"{scheme}://{host}":
             return "pages of this origin may not call the gateway: name it in allowed_origins"
+        if origin is None and _is_embedded(headers):
+            return "pages of other origins may not embed what the gateway answers"
         return ""
 
     def _is_known(self, host: str) -> bool:
@@ -63,6 +65,15 @@ class Origins:
             (b"access-control-allow-headers", _ALLOWED_HEADERS.encode()),
             (b"access-control-max-age", _PREFLIGHT_SECONDS.encode()),
         ]
+
+
+def _is_embedded(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another origin has an element load what is asked for, which names no origin.
+
+    The page could not read it, but tell from an element's events whether there is a person of some id.
+    """
+    is_foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    return is_foreign and headers.get("sec-fetch-dest") != "document"  # but a link may lead to the console
 
 
 def _name(host: str) -> str:

@@ -27,3 +27,17 @@ def test_requests_to_other_names_are_refused(loopback: bool, names: str, answere
         assert not origins.refusal("http", {"host": host}), host
     for host in refused.split():
         assert origins.refusal("http", {"host": host, "origin": f"http://{host}"}), host
+
+
+def test_only_a_link_of_another_page_needs_no_origin() -> None:
+    origins = Origins(PAGES, frozenset(), loopback=True)
+    own = {"host": "localhost:8080"}
+    for site in ("cross-site", "same-site"):
+        for element in ("image", "object", "iframe", "script", "empty"):
+            found = origins.refusal("http", {**own, "sec-fetch-site": site, "sec-fetch-dest": element})
+            assert "embed" in found, (site, element)
+        assert not origins.refusal("http", {**own, "sec-fetch-site": site, "sec-fetch-dest": "document"})
+        named = {"origin": "https://door.example", "sec-fetch-site": site, "sec-fetch-dest": "empty"}
+        assert not origins.refusal("http", {**own, **named})
+    for site in ("same-origin", "none"):
+        assert not origins.refusal("http", {**own, "sec-fetch-site": site, "sec-fetch-dest": "image"})
