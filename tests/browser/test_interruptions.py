@@ -23,6 +23,22 @@ def test_a_page_waits_for_a_matcher_that_restarts(open_console: OpenConsole, res
     console.has("Nobody is found.")
 
 
+def test_a_page_without_photos_waits_for_no_encoder(open_console: OpenConsole, restarted: Restarted) -> None:
+    gateway = GatewayProcess(NOWHERE, restarted.address)
+    try:
+        console = open_console("people", address=gateway.address)
+        console.page.get_by_label("Name or id").wait_for()
+        assert restarted.matcher.stop() == 0
+        console.page.get_by_label("Name or id").fill("ann")
+        notice = console.page.get_by_role("alert").get_by_text("Trying again")
+        notice.wait_for()
+        restarted.start()
+        notice.wait_for(state="hidden")
+        console.has("Nobody is found.")
+    finally:
+        gateway.stop()
+
+
 def test_a_change_is_not_sent_twice(
     open_console: OpenConsole, restarted: Restarted, sample_photos: Path
 ) -> None:

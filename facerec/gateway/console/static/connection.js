@@ -3,14 +3,18 @@
 const POLL_MILLISECONDS = 1000;
 
 let waiting = null;
+const missing = new Set();
 
 /**
  * Note that a call found a service unreachable; the page says so until one answers.
  *
  * @param {string} why A sentence without its full stop.
- * @returns {(signal?: AbortSignal) => Promise<void>} Waits until both services are ready, or the signal ends it.
+ * @param {string[]} services The full names of the services that the call needs.
+ * @returns {(signal?: AbortSignal) => Promise<void>} Waits until all that calls have missed are ready, or the signal ends
+ *   it.
  */
-export function lost(why) {
+export function lost(why, services) {
+  for (const service of services) missing.add(service);
   const notice = document.getElementById("connection");
   notice.textContent = `${why.charAt(0).toUpperCase()}${why.slice(1)}. Trying again …`;
   notice.hidden = false;
@@ -27,10 +31,11 @@ export function found() {
 async function untilReady() {
   for (;;) {
     await new Promise((resolve) => { setTimeout(resolve, POLL_MILLISECONDS); });
-    const response = await fetch("/ready").catch(() => null);
-    if (response?.ok) break;
+    const states = await fetch("/ready").then((response) => response.json()).catch(() => null);
+    if (states && [...missing].every((service) => states.services[service])) break;
   }
   waiting = null;
+  missing.clear();
   found();
 }
 

@@ -2,7 +2,6 @@
 
 import { h, replace, releaseUrls } from "./dom.js";
 import { call, whenUnauthenticated, CallError } from "./rpc.js";
-import * as connection from "./connection.js";
 import { Access } from "./access.js";
 import * as session from "./session.js";
 import { failure } from "./parts/messages.js";
@@ -69,13 +68,13 @@ async function start(why = "") {
 async function readCollections() {
   if (access.collectionIds.length) return access.collectionIds;
   if (!access.may("ListCollections")) return ["default"];
+  // The page Health says why no matcher is ready, so the pages are shown already, and again when one is.
+  const onLost = (wait) => wait().then(() => start());
   try {
-    const { collections } = await call("CollectionService/ListCollections", { pageSize: 1000 }, { waits: false });
+    const { collections } = await call("CollectionService/ListCollections", { pageSize: 1000 }, { onLost });
     return collections.map((each) => each.collectionId);
   } catch (error) {
     if (error.code !== "unavailable") throw error;
-    // The page Health says why no matcher is ready, so the pages are shown already, and again when one is.
-    connection.lost(error.message)().then(() => start());
     return [sessionStorage.getItem("collection") ?? "default"];
   }
 }

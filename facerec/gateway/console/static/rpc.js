@@ -51,15 +51,15 @@ export class CallError extends Error {
  *
  * @param {string} method Service and method, such as `MatcherService/ListPersons`.
  * @param {Object} request The request in JSON, by the contract's names in camel case.
- * @param {{signal?: AbortSignal, waits?: boolean}} options With `waits` false a call that finds no service ready fails,
- *   even if it could be sent again.
+ * @param {{signal?: AbortSignal, onLost?: (wait: (signal?: AbortSignal) => Promise<void>) => void}} options
+ *   With `onLost` a call that finds no service ready fails, and the function gets what waits until one is.
  * @returns {Promise<any>} The answer. Throws CallError, or AbortError where the signal ended it.
  */
-export async function call(method, request, { signal, waits = true } = {}) {
+export async function call(method, request, { signal, onLost } = {}) {
   const [service, name] = method.split("/");
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) };
   const repeatable = SAFE.has(name) || Boolean(request.requestId);
-  return waits ? send(`/${SERVICES[service]}/${name}`, init, repeatable, signal) : once(`/${SERVICES[service]}/${name}`, init, signal);
+  return send(`/${SERVICES[service]}/${name}`, init, repeatable, signal, onLost);
 }
 
 /**
@@ -77,19 +77,29 @@ export async function post(name, fields, { signal } = {}) {
   return send(`/v1/${name.toLowerCase()}`, { method: "POST", body: form }, SAFE.has(name) || repeatable, signal);
 }
 
-async function send(path, init, repeatable, signal) {
+async function send(path, init, repeatable, signal, onLost) {
   for (;;) {
     try {
       return await once(path, init, signal);
     } catch (error) {
       if (!(error instanceof CallError) || error.code !== "unavailable") throw error;
-      const wait = connection.lost(error.message);
+      const wait = connection.lost(error.message, needed(path, error.reason));
+      if (onLost) {
+        onLost(wait);
+        throw error;
+      }
       if (!repeatable) {
         throw new CallError(`${error.message}. It is not known whether the change was made: look before you repeat it.`, error);
       }
       await wait(signal);
     }
   }
+}
+
+/** The services to wait for after a call that found none ready; the matcher's own calls may have missed the encoder. */
+function needed(path, reason) {
+  const called = Object.values(SERVICES).find((service) => path.startsWith(`/${service}/`)) ?? SERVICES.MatcherService;
+  return reason === "UNREACHABLE" ? [called] : Object.values(SERVICES);
 }
 
 async function once(path, init, signal) {
