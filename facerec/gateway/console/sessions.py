@@ -12,7 +12,6 @@ from facerec.gateway import failures
 from facerec.gateway.admission import BodyReader, Scope
 from facerec.gateway.answers import AnswerSender
 from facerec.gateway.console import cookies
-from facerec.gateway.console.attempts import SignInAttempts
 from facerec.gateway.console.headers import is_from_own_page
 from facerec.gateway.console.session import Sealer, Session
 from facerec.gateway.exchange import Exchange
@@ -36,7 +35,6 @@ class Sessions:
         self._sealer = sealer
         self._forwarder = forwarder
         self._keys_expected = keys_expected
-        self._attempts = SignInAttempts()
 
     async def watch(self) -> None:
         """Reload the secrets when they change, until cancelled."""
@@ -99,10 +97,6 @@ class Sessions:
         await answer.send_all(200, _state(session, keys_required=keys_required))
 
     async def _sign_in(self, scope: Scope, body: BodyReader, answer: AnswerSender, current: Exchange) -> None:
-        try:
-            self._attempts.count(current.host)
-        except FacerecError as error:
-            raise failures.fail(error) from None
         api_key, remember = _parse(await body.read_all(), current.headers.get("content-type", ""))
         if not await self._is_accepted(current, api_key):
             raise failures.fail(
