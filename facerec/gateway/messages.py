@@ -70,7 +70,7 @@ class JsonCodec(Codec[Answer, Any]):
 
 
 def to_json(answer: Answer) -> bytes:
-    """An answer as a line of JSON, in which fields that may be unset are left out, and others have their default."""
+    """An answer as a line of JSON: fields that may be unset are left out, others have their default."""
     message = answer.kind.FromString(answer.data)
     text = json_format.MessageToJson(
         message, always_print_fields_with_no_presence=True, indent=None, ensure_ascii=False
