@@ -141,11 +141,11 @@ class Gateway:
     async def _answer_other(self, scope: Scope, answer: AnswerSender) -> None:
         match scope["method"], scope["path"]:
             case "GET", "/health":
-                await answer.send_all(200, b'{"status":"ok"}')
+                await answer.send_all(200, b'{"status":"ok"}\n')
             case "GET", "/ready":
                 states = self._services.states()
                 body = {"ready": all(states.values()), "services": states}
-                await answer.send_all(200 if body["ready"] else 503, json.dumps(body).encode())
+                await answer.send_all(200 if body["ready"] else 503, f"{json.dumps(body)}\n".encode())
             case "GET", "/openapi.json":
                 await answer.send_all(200, document())
             case _, path:

@@ -1,6 +1,7 @@
 """The endpoints of Connect and gRPC-Web: every method of the contract, forwarded."""
 
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any
 
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
@@ -25,6 +26,20 @@ class ConnectApplication(ConnectASGIApplication[Forwarder]):
             compressions=(),
             codecs=(ProtobufCodec(), JsonCodec()),
         )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a call; the JSON of an error ends with a line end, as that of other answers does."""
+        is_error = False
+
+        async def ending_lines(event: Any) -> None:
+            nonlocal is_error
+            if event["type"] == "http.response.start":
+                is_error = event["status"] >= HTTPStatus.BAD_REQUEST
+            elif is_error and event["body"]:
+                event = {**event, "body": event["body"] + b"\n"}
+            await send(event)
+
+        await super().__call__(scope, receive, ending_lines)
 
     @property
     def path(self) -> str:

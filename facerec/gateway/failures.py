@@ -140,7 +140,7 @@ def _first(found: status_pb2.Status, kind: Message) -> Any:
 
 
 def to_json(found: status_pb2.Status) -> bytes:
-    """The body of an error, as the Connect protocol has it."""
+    """The body of an error, as the Connect protocol has it, on a line."""
     details = []
     for packed in found.details:
         value = b64encode(packed.value).decode().rstrip("=")
@@ -149,7 +149,7 @@ def to_json(found: status_pb2.Status) -> bytes:
             detail["debug"] = readable
         details.append(detail)
     body = {"code": _code(found.code).value, "message": found.message, "details": details}
-    return json.dumps(body, ensure_ascii=False).encode()
+    return f"{json.dumps(body, ensure_ascii=False)}\n".encode()
 
 
 def retry_after(seconds: float) -> bytes:

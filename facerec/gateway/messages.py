@@ -70,11 +70,12 @@ class JsonCodec(Codec[Answer, Any]):
 
 
 def to_json(answer: Answer) -> bytes:
-    """An answer as JSON, in which fields that may be unset are left out, and others have their default."""
+    """An answer as a line of JSON: fields that may be unset are left out, others have their default."""
     message = answer.kind.FromString(answer.data)
-    return json_format.MessageToJson(
+    text = json_format.MessageToJson(
         message, always_print_fields_with_no_presence=True, indent=None, ensure_ascii=False
-    ).encode()
+    )
+    return f"{text}\n".encode()  # a terminal's prompt follows on a line of its own
 
 
 def from_json(text: bytes, kind: type[Message]) -> Message:

@@ -1,10 +1,11 @@
-"""Restarts the processes of the stack when they end."""
+"""Restarts the processes of the stack when they end, and tells what they cannot reload."""
 
 import time
 from collections import deque
 from collections.abc import Callable
 
 from facerec.local.errors import ServiceFailed
+from facerec.local.reload_failures import ReloadFailures
 from facerec.local.service import MISUSE_STATUS, Service, describe
 
 TICK_SECONDS = 0.05  # while the stack starts
@@ -21,12 +22,14 @@ class Supervisor:
         self._say = say
         self._services: list[Service] = []
         self._exits: dict[str, deque[float]] = {}  # when each service ended last, in time.monotonic()
+        self._reload_failures: dict[str, ReloadFailures] = {}
         self._restart_at: dict[str, float] = {}  # when to restart an ended service, in time.monotonic()
 
     def add(self, service: Service) -> None:
         """Supervise a service that was started."""
         self._services.append(service)
         self._exits[service.name] = deque(maxlen=MAX_EXITS)
+        self._reload_failures[service.name] = ReloadFailures(service.child.command.log_path)
 
     def tick(self, seconds: float = TICK_SECONDS) -> None:
         """Check each service once, then sleep for `seconds`.
@@ -48,6 +51,8 @@ class Supervisor:
             self._say(f"{name} {describe(status)}: starting it again")
             self._restart_at[name] = time.monotonic() + RESTART_SECONDS
         else:
+            for reason in self._reload_failures[name].take():
+                self._say(f"{name}: {reason}")
             service.child.rotate_log()
 
     def _check_restart(self, service: Service, status: int) -> None:

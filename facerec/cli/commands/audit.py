@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from facerec.cli.terminal import output
+from facerec.cli.terminal import output, times
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collection_client
 from facerec.contract import DEFAULT_COLLECTION_ID
 
@@ -56,7 +56,7 @@ def audit(
                 event.person_tag,
                 event.faces,
                 outcomes[event.match],
-                ", ".join(f"{name}: {text}" for name, text in sorted(event.details.items())),
+                ", ".join(_detail(name, text) for name, text in sorted(event.details.items())),
             )
             for event in events
         ]
@@ -66,3 +66,8 @@ def audit(
 
 def _utc(time: datetime.datetime | None) -> datetime.datetime | None:
     return time.replace(tzinfo=datetime.UTC) if time else None
+
+
+def _detail(name: str, text: str) -> str:
+    """A detail of an event; a retention as the commands take it, such as 52w."""
+    return f"{name}: {times.shorten_durations(text) if name == 'retention' else text}"

@@ -80,7 +80,7 @@ def _report(encoder: "Address", matcher: "Address", gateway: "Address | None", c
     command = shlex.quote(sys.argv[0])
     web = f", gateway http://{gateway}" if gateway else ""
     ready = (
-        f"ready: encoder {encoder}, matcher {matcher}{web}; try: {variables}{command} enroll alice alice.jpg"
+        f"ready: encoder {encoder}, matcher {matcher}{web}; try: {variables}{command} enroll alice PHOTO.jpg"
     )
     lines = [ready, *([f"console: {console}"] if console else [])]
     print("\n".join(map(printable, lines)), flush=True)  # at once: a reader may leave after the first line

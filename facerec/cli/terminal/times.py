@@ -6,6 +6,7 @@ import re
 from facerec.cli.terminal.errors import Problem
 
 _DURATION = re.compile(r"(\d{1,6})([smhdw])")
+_STORED = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -46,11 +47,21 @@ def format_time(time: datetime.datetime) -> str:
 
 
 def format_duration(length: datetime.timedelta) -> str:
-    """A duration in the largest unit in which it is a whole number, such as 30d; `for ever` for 0."""
+    """A duration in the largest unit in which it is a whole number, such as 30d or 52w; `for ever` for 0."""
     seconds = int(length.total_seconds())
     if not seconds:
         return "for ever"
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+    for unit, size in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60)):
         if seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def shorten_durations(text: str) -> str:
+    """A text with its durations in the audit's form (`364 days, 0:00:00`) in that of `format_duration`."""
+    return _STORED.sub(_shortened, text)
+
+
+def _shortened(found: re.Match[str]) -> str:
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return format_duration(datetime.timedelta(days, hours=hours, minutes=minutes, seconds=seconds))

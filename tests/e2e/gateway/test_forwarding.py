@@ -121,6 +121,8 @@ async def test_a_deadline_ends_a_call(waiting: tuple[Waiting, GatewayProcess]) -
         assert (answer.status, answer.json["code"]) == (504, "deadline_exceeded")
         refused = await calling(gateway, path, connect_timeout_ms="soon")
         assert refused.status == 400
+        assert answer.body.endswith(b"}\n")
+        assert refused.body.endswith(b"}\n")
     await until(lambda: matcher.cancelled == len(matcher.calls))
 
 

@@ -1,5 +1,6 @@
 """Services that end are restarted, up to a limit."""
 
+import json
 import os
 import signal
 import sys
@@ -100,6 +101,33 @@ def test_the_log_of_a_service_that_never_stops_writing_stays_bounded(tmp_path: P
 
     wait_until(set_aside)
     assert greeter.child.command.log_path.stat().st_size < aside.stat().st_size
+    service.stop_together([greeter])
+
+
+def test_what_a_service_cannot_reload_is_said_once_and_also_after_its_log_was_rotated(tmp_path: Path) -> None:
+    messages: list[str] = []
+    greeter = CommandService(command("import time; time.sleep(3600)", tmp_path))
+    greeter.start()
+    watching = Supervisor(messages.append)
+    watching.add(greeter)
+    path, seen = greeter.child.command.log_path, "what was read before stays in use (key_store_reload_failed)"
+
+    def write(why: str, event: str = "key_store_reload_failed") -> None:
+        with path.open("a") as log:
+            log.write(json.dumps({"event": event, "why": why}) + "\n")
+
+    write("keys.toml: line 3")
+    write("no failure", "key_store_reloaded")
+    with path.open("a") as log:
+        log.write('no JSON: "_reload_failed"\n{"event": "half a line_reload_failed"')
+    watching.tick(0)
+    watching.tick(0)
+    assert messages == [f"greeter: keys.toml: line 3; {seen}"]
+    path.write_text("")
+    watching.tick(0)
+    write("keys.toml: line 4")
+    watching.tick(0)
+    assert messages[1:] == [f"greeter: keys.toml: line 4; {seen}"]
     service.stop_together([greeter])
 
 

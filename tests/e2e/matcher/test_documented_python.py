@@ -32,6 +32,8 @@ def documented_folder(sample_photos: Path, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("documented")
     for name, photo in PHOTOS.items():
         shutil.copy(sample_photos / photo, folder / name)
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "samples").symlink_to(sample_photos)
     people = [f"p{row:05}" for row in range(FACES)]
     np.savez(folder / "gallery.npz", encodings=vectors(FACES), person_ids=people)
     (folder / "key").write_text("secret\n")
