@@ -50,10 +50,10 @@ class CompreFaceSite:
             where = current.method.path if current.method else ""  # the path may have a name or a key
             refused = refusals.from_failure(fail(status.to_internal_error(error, where)))
         else:
-            await answer.send_all(http_status, text)
+            await answer.send_all(http_status, text + b"\n")
             return
         refused.note()
-        await answer.send_all(refused.http_status, refused.to_json())
+        await answer.send_all(refused.http_status, refused.to_json() + b"\n")
 
     async def _answer(self, scope: Scope, body: BodyReader, current: Exchange) -> tuple[int, Any]:
         found = routes.find(scope["method"], scope["raw_path"].decode("ascii"))
