@@ -50,7 +50,8 @@ def test_a_change_is_not_sent_twice(
     console.button("Suspend").click()
     assert restarted.matcher.stop() == 0
     console.dialog().get_by_role("button", name="Suspend").click()
-    console.has("It is not known whether the change was made")
+    console.dialog().get_by_text("It is not known whether the change was made").wait_for()
+    console.dialog().get_by_role("button", name="Cancel").click()
     restarted.start()
     console.page.get_by_role("alert").get_by_text("Trying again").wait_for(state="hidden")
     console.button("Suspend").wait_for()

@@ -126,6 +126,7 @@ function showFrame() {
 async function show() {
   left.abort();
   left = new AbortController();
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   releaseUrls();
   const [path, ...parts] = address();
   const pages = allowedPages();

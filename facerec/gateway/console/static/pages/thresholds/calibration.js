@@ -63,15 +63,14 @@ function proposal(calibration, collection, context) {
 async function apply(calibration, collection, context) {
   const { verify, identify } = calibration;
   const { settings } = collection;
-  const fields = await ask("Apply these thresholds?", [
+  const request = { collectionId: collection.collectionId, calibrationId: calibration.calibrationId };
+  const done = await ask("Apply these thresholds?", [
     h("ul", {},
       verify && h("li", {}, `Verify: ${format.distance(settings.verifyThreshold)} → ${format.distance(verify.threshold)}`),
       identify && h("li", {}, `Identify: ${format.distance(settings.identifyThreshold)} → ${format.distance(identify.threshold)}`)),
     h("p", {}, "The collection names the calibration as its evidence, and the audit records the change."),
-  ], { action: "Apply" });
-  if (!fields) return undefined;
-  const request = { collectionId: collection.collectionId, calibrationId: calibration.calibrationId };
-  await callShown("CollectionService/ApplyCalibration", request, context);
+  ], { action: "Apply", act: () => callShown("CollectionService/ApplyCalibration", request, context) });
+  if (!done) return undefined;
   context.refresh();
   return "Applied";
 }
