@@ -1,5 +1,6 @@
 """A slow network, and a matcher that restarts: the page says so, and goes on."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,21 @@ def test_a_page_waits_for_a_matcher_that_restarts(open_console: OpenConsole, res
     notice = console.page.get_by_role("alert").get_by_text("Trying again")
     notice.wait_for()
     restarted.start()
+    notice.wait_for(state="hidden")
+    console.has("Nobody is found.")
+
+
+def test_a_page_says_that_a_matcher_does_not_answer(open_console: OpenConsole, restarted: Restarted) -> None:
+    console = open_console("people", address=restarted.gateway.address)
+    console.has("Nobody is found.")
+    restarted.matcher.process.send_signal(signal.SIGSTOP)
+    try:
+        console.page.reload()
+        console.has("Reading …")
+        notice = console.page.get_by_role("alert").get_by_text("The service is slow")
+        notice.wait_for()
+    finally:
+        restarted.matcher.process.send_signal(signal.SIGCONT)
     notice.wait_for(state="hidden")
     console.has("Nobody is found.")
 

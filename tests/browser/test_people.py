@@ -117,6 +117,21 @@ def test_a_merge_that_suspends_the_person_kept_is_agreed_to_first(
     console.main.get_by_role("heading", name="Barack suspended").wait_for()
 
 
+def test_the_page_of_an_unknown_person_leads_back(open_console: OpenConsole) -> None:
+    console = open_console("people/person/nobody")
+    console.has("Reason: PERSON_NOT_FOUND")
+    console.main.get_by_role("link", name="All people").click()
+    console.has("Nobody is found.")
+
+
+def test_a_face_is_moved_on_a_narrow_screen_without_scrolling_sideways(
+    two_people: None, open_console: OpenConsole
+) -> None:
+    console = open_console("people/person/biden", width="narrow")
+    place = console.main.get_by_role("button", name="Erase face").bounding_box()
+    assert place["x"] >= 0 and place["x"] + place["width"] <= 390
+
+
 def test_a_name_with_a_script_is_shown_as_text(enroll: Enroll, open_console: OpenConsole) -> None:
     name = "<img src=x onerror=window.hit=1><script>window.hit=1</script>"
     enroll("biden", "biden.jpg", display_name=name, **{"labels.site": "<b>x</b>"})

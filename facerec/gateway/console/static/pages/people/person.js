@@ -27,10 +27,14 @@ const FACES_PAGE_SIZE = 50;
  */
 export async function showPerson(root, personId, context, said = null) {
   const names = { collectionId: context.collectionId, personId };
-  const { person } = await call("MatcherService/GetPerson", names, { signal: context.signal });
+  const back = h("p", {}, h("a", { href: "#/people" }, "All people"));
+  const { person } = await call("MatcherService/GetPerson", names, { signal: context.signal }).catch((error) => {
+    replace(root, back);
+    throw error;
+  });
   const faces = h("div");
   replace(root,
-    h("p", {}, h("a", { href: "#/people" }, "All people")),
+    back,
     said && h("p", { class: "notice" }, said),
     h("h1", {}, person.displayName || person.personId, suspendedTag(person)),
     about(person),
