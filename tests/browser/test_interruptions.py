@@ -1,5 +1,6 @@
 """A slow network, and a matcher that restarts: the page says so, and goes on."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,21 @@ def test_a_page_waits_for_a_matcher_that_restarts(open_console: OpenConsole, res
     notice = console.page.get_by_role("alert").get_by_text("Trying again")
     notice.wait_for()
     restarted.start()
+    notice.wait_for(state="hidden")
+    console.has("Nobody is found.")
+
+
+def test_a_page_says_that_a_matcher_does_not_answer(open_console: OpenConsole, restarted: Restarted) -> None:
+    console = open_console("people", address=restarted.gateway.address)
+    console.has("Nobody is found.")
+    restarted.matcher.process.send_signal(signal.SIGSTOP)
+    try:
+        console.page.reload()
+        console.has("Reading …")
+        notice = console.page.get_by_role("alert").get_by_text("The service is slow")
+        notice.wait_for()
+    finally:
+        restarted.matcher.process.send_signal(signal.SIGCONT)
     notice.wait_for(state="hidden")
     console.has("Nobody is found.")
 
@@ -50,7 +66,8 @@ def test_a_change_is_not_sent_twice(
     console.button("Suspend").click()
     assert restarted.matcher.stop() == 0
     console.dialog().get_by_role("button", name="Suspend").click()
-    console.has("It is not known whether the change was made")
+    console.dialog().get_by_text("It is not known whether the change was made").wait_for()
+    console.dialog().get_by_role("button", name="Cancel").click()
     restarted.start()
     console.page.get_by_role("alert").get_by_text("Trying again").wait_for(state="hidden")
     console.button("Suspend").wait_for()

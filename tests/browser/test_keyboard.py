@@ -57,7 +57,7 @@ def test_a_person_is_found_renamed_and_erased_by_keyboard(
     keyboard.press("Enter")
     console.dialog().wait_for()
     keyboard.press("Escape")
-    console.dialog().wait_for(state="hidden")
+    console.dialog().wait_for(state="detached")
     assert "Erase" in focused(console)
     keyboard.press("Enter")
     tab_to(console, "Erase")

@@ -71,8 +71,12 @@ def test_a_face_is_moved_and_an_erasure_leaves_a_receipt(
 ) -> None:
     console = open_console("people/person/obama")
     console.main.get_by_role("button", name="Move face").first.click()
-    console.dialog(Id_of_that_person="barack-2").get_by_role("button", name="Move").click()
+    dialog = console.dialog(Id_of_that_person="barack-2")
+    dialog.get_by_role("button", name="Move").click()
+    dialog.get_by_label("Nobody has the id barack-2").check()
+    dialog.get_by_role("button", name="Move").click()
     console.counts("tbody tr", 1)
+    console.main.get_by_role("link", name="barack-2").wait_for()
     console.button("Erase").click()
     console.dialog().get_by_role("button", name="Erase").click()
     console.page.wait_for_url("**/people/erasure/*")
@@ -81,11 +85,51 @@ def test_a_face_is_moved_and_an_erasure_leaves_a_receipt(
     assert [person["personId"] for person in found] == ["barack-2", "biden"]
 
 
-def test_a_failure_is_shown_where_it_happened(two_people: None, open_console: OpenConsole) -> None:
+def test_a_failure_is_shown_in_its_dialog_which_keeps_what_was_typed(
+    two_people: None, open_console: OpenConsole
+) -> None:
     console = open_console("people/person/biden")
     console.button("Change id").click()
-    console.dialog(New_id="obama").get_by_role("button", name="Change").click()
-    console.has("Reason: PERSON_EXISTS")
+    dialog = console.dialog(New_id="obama")
+    dialog.get_by_role("button", name="Change").click()
+    dialog.get_by_text("Reason: PERSON_EXISTS").wait_for()
+    assert dialog.get_by_label("New id").input_value() == "obama"
+    console.dialog(New_id="joe").get_by_role("button", name="Change").click()
+    console.page.wait_for_url("**/people/person/joe")
+
+
+def test_a_merge_that_suspends_the_person_kept_is_agreed_to_first(
+    two_people: None, open_console: OpenConsole, console_address: str, collection: str
+) -> None:
+    suspended = {"collectionId": collection, "personId": "biden", "suspended": True}
+    assert post(console_address, f"{METHODS}/UpdatePerson", suspended).status == 200
+    console = open_console("people")
+    console.page.get_by_label("Suspended only").check()
+    console.counts("tbody tr", 1)
+    console.page.get_by_role("link", name="Joe").click()
+    console.button("Merge").click()
+    dialog = console.dialog(Id_of_the_person_to_keep="oba")
+    dialog.locator("option[value=obama]").wait_for(state="attached")
+    console.dialog(Id_of_the_person_to_keep="obama").get_by_role("button", name="Merge").click()
+    dialog.get_by_label("obama is suspended after the merge").check()
+    dialog.get_by_role("button", name="Merge").click()
+    console.page.wait_for_url("**/people/person/obama")
+    console.main.get_by_role("heading", name="Barack suspended").wait_for()
+
+
+def test_the_page_of_an_unknown_person_leads_back(open_console: OpenConsole) -> None:
+    console = open_console("people/person/nobody")
+    console.has("Reason: PERSON_NOT_FOUND")
+    console.main.get_by_role("link", name="All people").click()
+    console.has("Nobody is found.")
+
+
+def test_a_face_is_moved_on_a_narrow_screen_without_scrolling_sideways(
+    two_people: None, open_console: OpenConsole
+) -> None:
+    console = open_console("people/person/biden", width="narrow")
+    place = console.main.get_by_role("button", name="Erase face").bounding_box()
+    assert place["x"] >= 0 and place["x"] + place["width"] <= 390
 
 
 def test_a_name_with_a_script_is_shown_as_text(enroll: Enroll, open_console: OpenConsole) -> None:

@@ -61,3 +61,41 @@ def test_an_inconsistent_face_is_moved_to_whom_it_is(
     console.has("The face is obama's")
     named = {"collectionId": collection, "personId": "obama"}
     assert post(console_address, f"{METHODS}/GetPerson", named).json["person"]["faceCount"] == 3
+
+
+def test_a_pair_whose_people_have_changed_is_left_out(
+    enroll: Enroll, open_console: OpenConsole, console_address: str, collection: str
+) -> None:
+    for person_id, name in (("a", "obama.jpg"), ("b", "obama2.jpg"), ("c", "obama3.jpg")):
+        enroll(person_id, name)
+    console = open_console("review")
+    console.has("Are they one person?")
+    merge = {"collectionId": collection, "sourcePersonId": "c", "targetPersonId": "b"}
+    assert post(console_address, f"{METHODS}/MergePersons", merge).status == 200
+    for _ in range(3):
+        if console.main.get_by_text("That was the last one.").is_visible():
+            break
+        console.page.keyboard.press("s")
+        console.main.get_by_text("Skipped").wait_for()
+        console.main.locator("[aria-label=Decision], .notice").first.wait_for()
+    console.has("left out, because their people have changed")
+    console.button("Read it again").click()
+    console.has("Are they one person?")
+
+
+def test_a_pair_is_shown_with_a_warning_where_a_face_may_be_somebody_elses(
+    enroll: Enroll, open_console: OpenConsole, console_address: str, collection: str
+) -> None:
+    enroll("obama", "obama.jpg", "obama2.jpg")
+    enroll("joe", "biden.jpg", "obama3.jpg")
+    suspended = {"collectionId": collection, "personId": "joe", "suspended": True}
+    assert post(console_address, f"{METHODS}/UpdatePerson", suspended).status == 200
+    console = open_console("review")
+    console.has("joe has a face that is nearer to somebody else's")
+    console.main.get_by_role("heading", name="joe suspended").wait_for()
+    console.button("Different people d").wait_for()
+    console.main.get_by_role("button", name="One person: keep obama").click()
+    console.dialog().get_by_text("obama is suspended after the merge").wait_for()
+    console.dialog().get_by_role("button", name="Cancel").click()
+    console.main.get_by_role("link", name="look at that first").first.click()
+    console.has("Whose is this face of")

@@ -43,7 +43,7 @@ def test_a_page_that_a_role_may_not_use_is_refused_in_words(
 ) -> None:
     console = open_console("people", address=locked_address)
     sign_in(console, "fr_door")
-    console.has("your key may not use it")
+    console.has("Your key may not use this page, which requires manage. It has verify, without scores.")
 
 
 def test_without_scores_nothing_is_offered_that_would_be_refused(
@@ -57,7 +57,7 @@ def test_without_scores_nothing_is_offered_that_would_be_refused(
     console.has("Verify and Compare")
     assert console.main.get_by_role("button").count() == console.main.get_by_role("textbox").count() == 0
     console.open("review/inconsistent")
-    console.has("your key may not use it")
+    console.has("which requires manage with scores. It has manage, without scores.")
     console.go("Health")
     console.has("Searched")
 

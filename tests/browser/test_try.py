@@ -55,7 +55,7 @@ def test_a_claim_is_decided_by_all_pictures_and_an_unknown_person_may_be_enrolle
 ) -> None:
     enroll("obama", "obama.jpg")
     console = open_console("try/verify")
-    claimed = console.main.get_by_label("Who it is claimed to be")
+    claimed = console.main.get_by_label("Id of the person")
     claimed.fill("obama")
     give(console, file(sample_photos / "obama2.jpg"), file(sample_photos / "obama3.jpg"))
     console.has("The pictures show obama.")

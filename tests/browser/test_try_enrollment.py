@@ -40,13 +40,42 @@ def test_every_face_is_named_and_an_unknown_one_enrolled_where_it_is_seen(
     give(console, file(two_faces(sample_photos)))
     assert sorted(name[3:] for name in faces(console)) == ["Barack", "Nobody who is enrolled"]
     console.button("Enroll this face …").click()
+    console.button("Cancel").click()
+    console.button("Enroll this face …").click()
     shown(console).get_by_label("Name").fill('Joé "B" Biden')
     assert shown(console).get_by_label("Id", exact=True).input_value() == "joe-b-biden"
     console.button("Enroll").click()
     console.has('Joé "B" Biden is enrolled with 1 face.')
+    with console.page.expect_download() as saved:
+        console.main.get_by_role("link", name="Download the cut-out").click()
+    assert saved.value.suggested_filename == "picture-face-1.png"
+    named = {"collectionId": collection, "personId": "joe-b-biden"}
+    (face,) = post(console_address, f"{METHODS}/ListFaces", named).json["faces"]
+    assert face["externalRef"] == "picture-face-1.png"
     assert sorted(name[3:] for name in faces(console)) == ["Barack", 'Joé "B" Biden']
     console.main.get_by_text("≤ threshold").first.wait_for()
     assert person(console_address, collection, "joe-b-biden")["faceCount"] == 1
+
+
+def test_one_of_several_pictures_that_is_refused_is_named_and_can_be_removed(
+    open_console: OpenConsole, console_address: str, collection: str, sample_photos: Path
+) -> None:
+    console = open_console("try/enroll")
+    unshown = file(sample_photos / "obama2.jpg") | {"name": "a.heic", "buffer": b"no picture"}
+    give(console, file(sample_photos / "obama.jpg"), file(two_faces(sample_photos)), unshown)
+    console.main.get_by_text("This browser cannot show a.heic").wait_for()
+    console.button("Remove a.heic").click()
+    shown(console).get_by_label("Name").fill("Ann")
+    console.button("Enroll").click()
+    console.has("picture.png: ")
+    console.has("Or tick “Take the largest face of a picture that shows several”.")
+    console.counts("#panel-enroll .picture.refused img[alt='picture.png']", 1)
+    shown(console).get_by_label("Take the largest face").check()
+    console.button("Enroll").click()
+    console.has("Ann is enrolled with 2 faces.")
+    named = {"collectionId": collection, "personId": "ann"}
+    found = post(console_address, f"{METHODS}/ListFaces", named).json["faces"]
+    assert sorted(face["externalRef"] for face in found) == ["obama.jpg", "picture.png"]
 
 
 def test_an_id_that_is_taken_is_asked_about_before_a_face_is_added(

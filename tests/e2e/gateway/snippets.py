@@ -45,7 +45,10 @@ ENROLL: Final = _matcher(
         "requestId": REQUEST_ID,
         "labels": {"site": "a'b\"$(x)"},
         "metadata": {"note": TEXT, "list": [1, 2.5, None, True]},
-        "items": [{"probe": {"useLargestFace": True}}],
+        "items": [
+            {"probe": {"useLargestFace": True}, "externalRef": HOSTILE_PHOTO},
+            {"probe": {"useLargestFace": True}, "externalRef": "@b;type=x"},
+        ],
     },
     ("image", HOSTILE_PHOTO),
     ("image", DASH_PHOTO),

@@ -196,7 +196,7 @@ def test_typescript_is_a_module_with_the_texts_as_values(writer: Writer, tmp_pat
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "FACEREC_KEY": "secret"},
+        env={**os.environ, "FACEREC_API_KEY": "secret"},
     )
     assert done.returncode == 0, done.stderr
     for call, (options, _, method, request) in zip(CALLS, json.loads(done.stdout), strict=True):
@@ -215,14 +215,14 @@ def test_typescript_is_a_module_with_the_texts_as_values(writer: Writer, tmp_pat
 def test_where_keys_are_required_code_reads_the_key_from_a_variable(
     writer: Writer, gateway: str, encoder_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FACEREC_KEY", "secret")
+    monkeypatch.setenv("FACEREC_API_KEY", "secret")
     model = [call for call in CALLS if call["method"].endswith("GetModel")]
     texts = {
         language: writer.write(model, language, origin=f"http://{gateway}", keys_required=True)[0]
         for language in ("curl", "Python", "grpcurl")
     }
-    assert '-H "authorization: Bearer $FACEREC_KEY"' in texts["curl"]
-    assert '-H "authorization: Bearer $FACEREC_KEY"' in texts["grpcurl"]
+    assert '-H "authorization: Bearer $FACEREC_API_KEY"' in texts["curl"]
+    assert '-H "authorization: Bearer $FACEREC_API_KEY"' in texts["grpcurl"]
     answer, _ = by_curl(texts["curl"])
     returned, _ = by_python(texts["Python"].replace("127.0.0.1:50051", encoder_address))
     assert returned.space == answer["space"]

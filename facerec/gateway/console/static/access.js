@@ -32,6 +32,17 @@ export class Access {
     return this.isKnown && has && (this.scores || !WITH_SCORES.has(method));
   }
 
+  /** The caller's roles in words. */
+  get roleNames() {
+    return this.roles.map((role) => role.replace("ROLE_", "").toLowerCase()).join(", ");
+  }
+
+  /** The roles of which one is required to call at least one of several methods, in words. */
+  required(methods) {
+    const roles = methods.map((method) => `${ROLES[method].toLowerCase()}${WITH_SCORES.has(method) ? " with scores" : ""}`);
+    return [...new Set(roles)].join(" or ");
+  }
+
   /** Whether the caller may call at least one of several methods. */
   mayAny(methods) {
     return methods.some((method) => this.may(method));

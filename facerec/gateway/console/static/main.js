@@ -4,7 +4,7 @@ import { h, replace, releaseUrls } from "./dom.js";
 import { call, whenUnauthenticated, CallError } from "./rpc.js";
 import { Access } from "./access.js";
 import * as session from "./session.js";
-import { failure } from "./parts/messages.js";
+import { failure, reading } from "./parts/messages.js";
 import { CodePanel } from "./parts/code_panel.js";
 import tryPage from "./pages/try.js";
 import peoplePage from "./pages/people.js";
@@ -45,7 +45,7 @@ let left = new AbortController();
 
 async function start(why = "") {
   left.abort();
-  replace(content);
+  replace(content, reading());
   code.clear();
   showFrame();
   try {
@@ -126,20 +126,21 @@ function showFrame() {
 async function show() {
   left.abort();
   left = new AbortController();
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   releaseUrls();
   const [path, ...parts] = address();
   const pages = allowedPages();
   const page = pages.find((each) => each.path === path) ?? (path ? null : pages[0]);
   if (!page) {
-    replace(content, h("p", { class: "notice" }, pages.length ? "There is no such page, or your key may not use it."
-      : "Your key may not use any page of the console."));
+    replace(content, h("p", { class: "notice" }, refused(path)));
     return;
   }
   if (!path) history.replaceState(null, "", `#/${page.path}`);
   showFrame();
   document.title = `${page.title} – facerec`;
   code.clear();
-  const root = h("div", { class: `page ${page.path}` });
+  const waiting = reading();
+  const root = h("div", { class: `page ${page.path}` }, waiting);
   replace(content, root);
   content.focus({ preventScroll: true });
   const context = {
@@ -149,8 +150,18 @@ async function show() {
   try {
     await page.render(root, parts, context);
   } catch (error) {
+    waiting.remove();
     if (error.name !== "AbortError" && error.code !== "unauthenticated") root.prepend(failure(error));
   }
+}
+
+/** Why a page is not shown. */
+function refused(path) {
+  const wanted = PAGES.find((each) => each.path === path);
+  const has = `It has ${access.roles.length ? access.roleNames : "no role"}${access.scores ? "" : ", without scores"}.`;
+  if (wanted) return `Your key may not use this page, which requires ${access.required(wanted.methods)}. ${has}`;
+  if (allowedPages().length) return "There is no such page.";
+  return `Your key may not use any page of the console: they require ${access.required(PAGES.flatMap(({ methods }) => methods))}. ${has}`;
 }
 
 whenUnauthenticated((error) => {

@@ -19,6 +19,9 @@ const SAFE = new Set([
   "GetCaller", "GetStatus", "GetModel", "DetectFaces",
 ]);
 
+/** What may take minutes, and says so where it is called. */
+const LONG = new Set(["Calibrate", "MeasureRecall"]);
+
 let csrfToken = "";
 let onUnauthenticated = () => {};
 
@@ -67,7 +70,8 @@ export async function call(method, request, { signal, onLost } = {}) {
   const [service, name] = method.split("/");
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) };
   const repeatable = SAFE.has(name) || Boolean(request.requestId);
-  return send(`/${SERVICES[service]}/${name}`, init, repeatable, signal, onLost);
+  const end = LONG.has(name) ? () => {} : connection.began();
+  return send(`/${SERVICES[service]}/${name}`, init, repeatable, signal, onLost).finally(end);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Signing in with an API key, which the browser then holds in a cookie that no script can read. */
 
 import { h, replace, announce } from "./dom.js";
+import * as connection from "./connection.js";
 import { useToken, CallError } from "./rpc.js";
 import { failure } from "./parts/messages.js";
 
@@ -12,7 +13,12 @@ const PATH = "/console/session";
  * @returns {Promise<{keysRequired: boolean, signedIn: boolean}>} Throws CallError.
  */
 export async function read() {
-  return take(await fetch(PATH, { headers: { accept: "application/json" } }));
+  const end = connection.began(); // the gateway asks the matcher whether a key is required
+  try {
+    return await take(await fetch(PATH, { headers: { accept: "application/json" } }));
+  } finally {
+    end();
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Health: both services, the index of the collection, and the last changes. */
 
 import { h, replace } from "../dom.js";
-import { failure } from "../parts/messages.js";
+import { failure, reading } from "../parts/messages.js";
 import * as format from "../parts/format.js";
 import { showEvents } from "./health/audit.js";
 import { showEncoder } from "./health/encoder.js";
@@ -18,7 +18,7 @@ const SECTIONS = [
 async function render(root, _, context) {
   const sections = SECTIONS.filter(({ methods }) => !methods.length || context.access.mayAny(methods));
   const shown = sections.map(({ title, show }) => {
-    const body = h("div", {}, h("p", { class: "hint" }, "Reading …"));
+    const body = h("div", {}, reading());
     return { body, show, card: h("section", { class: "card" }, h("h2", {}, title), body) };
   });
   replace(root,

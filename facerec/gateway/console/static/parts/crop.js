@@ -7,6 +7,8 @@ const MARGINS = [1, 0.75, 0.5, 0.35]; // of the box's size; encodings need about
 const MAX_OTHER = 0.1;
 const COVER = "#808080";
 
+const made = new WeakSet();
+
 /**
  * Cut a face out of an upright picture, without loss, with a margin as wide as the other faces leave. What is left of
  * them in it is covered, so that it shows one face.
@@ -14,9 +16,10 @@ const COVER = "#808080";
  * @param {HTMLImageElement} image
  * @param {import("./boxes.js").Box[]} boxes All faces of the picture.
  * @param {number} index The face to cut out.
- * @returns {Promise<File>} A PNG.
+ * @param {string} name The name of the picture's file.
+ * @returns {Promise<File>} A PNG, such as `door-face-2.png`.
  */
-export async function crop(image, boxes, index) {
+export async function crop(image, boxes, index, name) {
   const others = boxes.filter((_, at) => at !== index);
   const parts = MARGINS.map((margin) => within(boxes[index], image, margin));
   const isAlone = (part) => others.every((other) => overlap(part, other) <= MAX_OTHER * area(other));
@@ -26,7 +29,14 @@ export async function crop(image, boxes, index) {
   drawing.drawImage(image, -part.left, -part.top);
   if (!isAlone(part)) cover(drawing, image, part, others, within(boxes[index], image, MARGINS.at(-1) / 2));
   const blob = await new Promise((resolve) => { canvas.toBlob(resolve, "image/png"); });
-  return new File([blob], "face.png", { type: "image/png" });
+  const file = new File([blob], `${name.replace(/\.[^.]*$/, "")}-face-${index + 1}.png`, { type: "image/png" });
+  made.add(file);
+  return file;
+}
+
+/** Whether a file was made by `crop`, so that the reader has it only once they download it. */
+export function isCutOut(file) {
+  return made.has(file);
 }
 
 /** Cover the other faces, and draw the face itself over that again. */

@@ -20,6 +20,11 @@ export function failure(error) {
     about.length > 0 && h("p", { class: "hint" }, about.join(" · ")));
 }
 
+/** What is shown until the first answer. */
+export function reading() {
+  return h("p", { class: "hint busy" }, "Reading …");
+}
+
 /** A text with a capital letter and a full stop. */
 function sentence(text) {
   const whole = text.charAt(0).toUpperCase() + text.slice(1);

@@ -13,6 +13,16 @@ export function personAddress(personId) {
 }
 
 /**
+ * A tag for a person who is suspended; nothing for another.
+ *
+ * @param {Object} person
+ * @returns {Array<Node|string>|undefined|false} Children for an element.
+ */
+export function suspendedTag(person) {
+  return person.suspended && [" ", h("span", { class: "tag" }, "suspended")];
+}
+
+/**
  * Labels, each as a tag.
  *
  * @param {Object<string, string>} [labels]

@@ -8,10 +8,11 @@ const PAUSE_MILLISECONDS = 200;
 
 /**
  * @param {import("../main.js").Context} context
- * @param {{id: string, oninput?: () => void}} options The element's id, and what is told of each change.
+ * @param {{id: string, name?: string, oninput?: () => void}} options The element's id, its name in a form, and what is told
+ *   of each change.
  * @returns {{root: HTMLElement, input: HTMLInputElement}}
  */
-export function personInput({ collectionId, access, signal }, { id, oninput = () => {} }) {
+export function personInput({ collectionId, access, signal }, { id, name, oninput = () => {} }) {
   const list = h("datalist", { id: `${id}-list` });
   const maySuggest = access.may("ListPersons");
   let timer;
@@ -31,7 +32,7 @@ export function personInput({ collectionId, access, signal }, { id, oninput = ()
   }
 
   const input = h("input", {
-    id, type: "text", required: true, maxlength: 128, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
+    id, name, type: "text", required: true, maxlength: 128, autocomplete: "off", autocapitalize: "none", spellcheck: "false",
     list: maySuggest && list.id,
     oninput: () => {
       oninput();

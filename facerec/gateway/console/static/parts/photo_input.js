@@ -76,7 +76,7 @@ export class PhotoInput {
   figure(photo) {
     const figure = h("figure", { class: "picture" });
     const image = h("img", { src: objectUrl(photo), alt: photo.name, decoding: "async" });
-    image.addEventListener("error", () => replace(figure, h("p", { class: "hint" },
+    image.addEventListener("error", () => image.replaceWith(h("p", { class: "hint" },
       `This browser cannot show ${photo.name}. The services may read it all the same.`)));
     append(figure, image, this.multiple && h("button", {
       type: "button", class: "remove", "aria-label": `Remove ${photo.name}`,
@@ -94,6 +94,15 @@ export class PhotoInput {
     const image = this.figures[0]?.querySelector("img");
     if (!image) return null;
     return image.decode().then(() => image, () => null);
+  }
+
+  /**
+   * Mark the picture that a call refused, until the pictures change.
+   *
+   * @param {number|null} index Null for none.
+   */
+  mark(index) {
+    this.figures.forEach((figure, at) => figure.classList.toggle("refused", at === index));
   }
 
   openCamera() {

@@ -1,6 +1,7 @@
 /** Tables, and pages of what a service lists. */
 
 import { h, replace, announce } from "../dom.js";
+import { reading } from "./messages.js";
 
 /**
  * A table.
@@ -15,7 +16,7 @@ export function table(caption, columns, rows) {
     h("table", {},
       h("caption", { class: "visually-hidden" }, caption),
       h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell) => h("td", {}, cell)))))));
+      h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, at) => h("td", { "data-column": columns[at] }, cell)))))));
 }
 
 /**
@@ -28,6 +29,7 @@ export function table(caption, columns, rows) {
  */
 export async function showPages(root, fetchPage, show) {
   const tokens = [""];
+  if (!root.childElementCount) replace(root, reading());
   const go = async () => {
     const { items, next, note } = await fetchPage(tokens.at(-1));
     const step = (change) => async () => {

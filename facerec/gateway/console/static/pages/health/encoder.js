@@ -1,6 +1,6 @@
 /** The encoder: what it computes, on which device, and what waits. */
 
-import { replace } from "../../dom.js";
+import { h, replace } from "../../dom.js";
 import { facts, state } from "../../parts/facts.js";
 import * as format from "../../parts/format.js";
 import { callShown } from "../../parts/shown_call.js";
@@ -19,7 +19,7 @@ export async function showEncoder(root, context) {
     ["Release", model.serverVersion],
     ["Network", model.name],
     ["Space", model.space],
-    ["Runs on", [model.executionProvider, model.executionNote && ` (${model.executionNote})`]],
+    ["Runs on", [model.executionProvider, model.executionNote && h("p", { class: "hint" }, `Why not on another device: ${model.executionNote}`)]],
     ["Up for", status && format.duration(status.uptime)],
     ["Calls in flight", status && format.count(status.callsInFlight)],
     ["Images in flight", status && `${format.count(status.imagesInFlight)} of ${format.count(status.maxImages)}`],

@@ -52,8 +52,9 @@ function receipt(erasureId, found) {
     h("h1", {}, "Erasure"),
     h("p", { role: "status" }, WORDS[found.state] ?? found.state),
     facts(rows),
-    h("p", { class: "hint" }, "Backups and the write-ahead log keep what they hold until they expire. ",
-      "maintain vacuums and rewrites; this page follows it. Its address can be kept."),
+    h("p", { class: "hint" }, "The vacuum is made by the service maintain the next time it runs, which facerec up does by itself. ",
+      "The files are rewritten only if an operator runs maintain with --scrub. Backups and the write-ahead log keep what they ",
+      "hold until they expire. This page follows the erasure, and its address can be kept."),
     h("p", {}, h("a", { href: "#/people" }, "All people")),
   ];
 }

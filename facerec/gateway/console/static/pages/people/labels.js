@@ -4,12 +4,13 @@ import { h, append } from "../../dom.js";
 import { ask } from "../../parts/dialog.js";
 
 /**
- * Ask for a person's labels.
+ * Ask for a person's labels, and save them.
  *
  * @param {Object<string, string>} labels Those that they have.
- * @returns {Promise<Object<string, string>|null>} Those that they shall have; null where it was cancelled.
+ * @param {(labels: Object<string, string>) => Promise<any>} save Gives them those that they shall have.
+ * @returns {Promise<any>} What `save` gave; null where it was cancelled.
  */
-export async function editLabels(labels) {
+export function editLabels(labels, save) {
   const rows = h("div", { class: "labels" });
   const add = (key, value) => append(rows, labelRow(key, value));
   Object.entries(labels).forEach(([key, value]) => add(key, value));
@@ -21,17 +22,18 @@ export async function editLabels(labels) {
       rows.lastChild.querySelector("input").focus();
     },
   }, "Add a label");
-  const fields = await ask("Labels", [
+  const act = (fields) => {
+    const values = fields.getAll("value");
+    return save(Object.fromEntries(fields.getAll("key").map((key, at) => [key.trim(), values[at]]).filter(([key]) => key)));
+  };
+  return ask("Labels", [
     h("p", { class: "hint" }, "Keys have lower-case letters, digits and _ . - ; a label without a key is removed."),
-    rows, more,
-  ], { action: "Save" });
-  if (!fields) return null;
-  const values = fields.getAll("value");
-  return Object.fromEntries(fields.getAll("key").map((key, at) => [key.trim(), values[at]]).filter(([key]) => key));
+    rows, h("div", {}, more),
+  ], { action: "Save", act });
 }
 
 function labelRow(key, value) {
-  const row = h("div", { class: "row" },
+  const row = h("div", { class: "label-row" },
     h("input", { name: "key", value: key, "aria-label": "Key", placeholder: "key", maxlength: 63 }),
     h("input", { name: "value", value, "aria-label": "Value", placeholder: "value", maxlength: 128 }),
     h("button", { type: "button", "aria-label": `Remove ${key || "this label"}`, onclick: () => row.remove() }, "×"));

@@ -3,7 +3,7 @@
 import { h, replace } from "../../dom.js";
 import * as format from "../../parts/format.js";
 import { failure } from "../../parts/messages.js";
-import { labelTags, personAddress } from "../../parts/people.js";
+import { labelTags, personAddress, suspendedTag } from "../../parts/people.js";
 import { callShown } from "../../parts/shown_call.js";
 import { showPages, table } from "../../parts/table.js";
 
@@ -19,12 +19,13 @@ const SEARCH_MILLISECONDS = 250;
 export async function showList(root, context) {
   const search = h("input", { id: "search", type: "search", autocomplete: "off" });
   const labels = h("input", { id: "labels", placeholder: "site=berlin", autocomplete: "off" });
+  const suspended = h("input", { type: "checkbox" });
   const results = h("div");
   let latest = 0;
   const list = async () => {
     const mine = ++latest;
     try {
-      const request = listRequest(search.value, labels.value, context.collectionId);
+      const request = listRequest(search.value, labels.value, suspended.checked, context.collectionId);
       await showPages(results, (token) => fetchPage(request, token, context, () => mine === latest), peopleTable);
     } catch (error) {
       if (error.name !== "AbortError" && mine === latest) replace(results, failure(error));
@@ -37,17 +38,19 @@ export async function showList(root, context) {
   };
   search.addEventListener("input", later);
   labels.addEventListener("input", later);
+  suspended.addEventListener("change", list);
   replace(root,
     h("h1", {}, "People"),
     h("form", { class: "row", role: "search", onsubmit: (event) => { event.preventDefault(); list(); } },
       h("label", { for: "search" }, "Name or id"), search,
-      h("label", { for: "labels" }, "Labels"), labels),
+      h("label", { for: "labels" }, "Labels"), labels,
+      h("label", { class: "choice" }, suspended, "Suspended only")),
     results);
   await list();
 }
 
 /** The request of ListPersons for what was typed. Throws an error for labels of another form. */
-function listRequest(text, labels, collectionId) {
+function listRequest(text, labels, isSuspended, collectionId) {
   const request = { collectionId, pageSize: PAGE_SIZE };
   if (text.trim()) request.query = text.trim();
   const chosen = Object.create(null); // any text may be a key
@@ -56,7 +59,8 @@ function listRequest(text, labels, collectionId) {
     if (at < 1) throw new Error(`a label is searched as key=value, such as site=berlin, not ${pair}`);
     (chosen[pair.slice(0, at)] ??= { values: [] }).values.push(pair.slice(at + 1));
   }
-  if (Object.keys(chosen).length) request.filter = { labels: chosen };
+  const filter = { ...(Object.keys(chosen).length && { labels: chosen }), ...(isSuspended && { suspended: true }) };
+  if (Object.keys(filter).length) request.filter = filter;
   return request;
 }
 
@@ -70,8 +74,7 @@ async function fetchPage(request, pageToken, context, isLatest) {
 function peopleTable(persons) {
   if (!persons.length) return h("p", { class: "notice" }, "Nobody is found.");
   return table("People", ["Name", "Id", "Faces", "Labels", "Changed"], persons.map((person) => [
-    [h("a", { href: personAddress(person.personId) }, person.displayName || person.personId),
-      person.suspended && [" ", h("span", { class: "tag" }, "suspended")]],
+    [h("a", { href: personAddress(person.personId) }, person.displayName || person.personId), suspendedTag(person)],
     person.personId,
     format.count(person.faceCount),
     labelTags(person.labels),

@@ -3,6 +3,7 @@
 import { h } from "../../dom.js";
 import { ask } from "../../parts/dialog.js";
 import { callShown } from "../../parts/shown_call.js";
+import { mergeWarning, moveWarning } from "../../parts/suspension.js";
 
 /**
  * Mark two people as different.
@@ -16,7 +17,7 @@ export async function dismiss(personIdA, personIdB, context) {
   const request = { collectionId: context.collectionId, personIdA, personIdB };
   await callShown("CollectionService/DismissDuplicate", request, context);
   return {
-    said: `${personIdA} and ${personIdB} are different people`,
+    said: `${personIdA} and ${personIdB} are different people`, different: true,
     undo: () => callShown("CollectionService/DismissDuplicate", { ...request, restore: true }, context),
   };
 }
@@ -24,19 +25,22 @@ export async function dismiss(personIdA, personIdB, context) {
 /**
  * Merge a person into another.
  *
- * @param {string} sourcePersonId
- * @param {string} targetPersonId Who is kept.
+ * @param {Object} source Who is merged.
+ * @param {Object} target Who is kept.
  * @param {import("../../main.js").Context} context
  * @returns {ReturnType<import("./queue.js").Choice["act"]>}
  */
-export async function merge(sourcePersonId, targetPersonId, context) {
-  const asked = await ask(`Merge ${sourcePersonId} into ${targetPersonId}?`, [
+export async function merge(source, target, context) {
+  const [sourcePersonId, targetPersonId] = [source.personId, target.personId];
+  const request = { collectionId: context.collectionId, sourcePersonId, targetPersonId };
+  const suspends = mergeWarning(source, target);
+  const done = await ask(`Merge ${sourcePersonId} into ${targetPersonId}?`, [
     h("p", {}, `The faces are given to ${targetPersonId}, who keeps their name, labels and metadata; ${sourcePersonId} is erased. `,
       "Taken back, the faces return to the id, without its name, labels and metadata."),
-  ], { action: "Merge" });
-  if (!asked) return null;
-  const request = { collectionId: context.collectionId, sourcePersonId, targetPersonId };
-  const { movedFaceIds } = await callShown("MatcherService/MergePersons", request, context);
+    suspends && h("p", { class: "notice" }, `${suspends} Taking it back resumes nobody.`),
+  ], { action: "Merge", act: () => callShown("MatcherService/MergePersons", request, context) });
+  if (!done) return null;
+  const { movedFaceIds } = done;
   return {
     said: `${sourcePersonId} is merged into ${targetPersonId}`,
     undo: movedFaceIds.length ? () => move(movedFaceIds, sourcePersonId, context) : undefined,
@@ -47,14 +51,17 @@ export async function merge(sourcePersonId, targetPersonId, context) {
  * Move a face to another person.
  *
  * @param {string} faceId
- * @param {string} fromPersonId
- * @param {string} toPersonId
+ * @param {Object} from Whose it is.
+ * @param {Object} to Who gets it.
  * @param {import("../../main.js").Context} context
  * @returns {ReturnType<import("./queue.js").Choice["act"]>}
  */
-export async function moveFace(faceId, fromPersonId, toPersonId, context) {
-  await move([faceId], toPersonId, context);
-  return { said: `The face is ${toPersonId}'s`, undo: () => move([faceId], fromPersonId, context) };
+export async function moveFace(faceId, from, to, context) {
+  const act = () => move([faceId], to.personId, context);
+  const suspends = moveWarning(from, to, to.personId);
+  const done = suspends ? await ask(`Move the face to ${to.personId}?`, [h("p", { class: "notice" }, suspends)], { action: "Move", act }) : await act();
+  if (!done) return null;
+  return { said: `The face is ${to.personId}'s`, undo: () => move([faceId], from.personId, context) };
 }
 
 function move(faceIds, targetPersonId, context) {
@@ -69,8 +76,7 @@ function move(faceIds, targetPersonId, context) {
  * @returns {ReturnType<import("./queue.js").Choice["act"]>}
  */
 export async function eraseFace(faceId, context) {
-  const asked = await ask("Erase the face?", [h("p", {}, "This cannot be taken back.")], { action: "Erase", danger: true });
-  if (!asked) return null;
-  await callShown("MatcherService/DeleteFace", { collectionId: context.collectionId, faceId }, context);
-  return { said: "The face is erased" };
+  const act = () => callShown("MatcherService/DeleteFace", { collectionId: context.collectionId, faceId }, context);
+  const done = await ask("Erase the face?", [h("p", {}, "This cannot be taken back.")], { action: "Erase", danger: true, act });
+  return done && { said: "The face is erased" };
 }

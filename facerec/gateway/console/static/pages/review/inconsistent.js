@@ -4,7 +4,7 @@ import { h } from "../../dom.js";
 import { distanceBar } from "../../parts/distance_bar.js";
 import { dismiss, eraseFace, merge, moveFace } from "./decisions.js";
 import { showQueue } from "./list.js";
-import { faceLine, personColumn, readPersons } from "./persons.js";
+import { faceLine, personColumn, readFaces, readPersons } from "./persons.js";
 
 const LIST = { method: "ListInconsistentFaces", items: "faces", examined: "facesExamined", noun: "face" };
 
@@ -27,33 +27,34 @@ export async function showInconsistent(root, context) {
 }
 
 async function showFace(face, threshold, context) {
-  const { personId: own, otherPersonId: other } = face;
-  const persons = await readPersons([own, other], context);
-  const isThere = persons[own] && persons[other];
-  const line = (faceId) => isThere ? faceLine(faceId, context).catch(() => "erased") : "";
-  const column = async (id, rows) => personColumn(id, persons[id], isThere ? await Promise.all(rows.map(async ([name, faceId]) => [name, await line(faceId)])) : []);
+  const { personId, otherPersonId } = face;
+  const { [personId]: own, [otherPersonId]: other } = await readPersons([personId, otherPersonId], context);
+  const owners = [[face.faceId, personId], [face.ownFaceId, personId], [face.otherFaceId, otherPersonId]];
+  const faces = own && other && await readFaces(owners, context);
+  if (!faces) return null;
+  const [line, ownLine, otherLine] = faces.map(faceLine);
   return {
     body: h("div", {},
-      h("h2", {}, `Whose is this face of ${own}?`),
+      h("h2", {}, `Whose is this face of ${personId}?`),
       h("p", {}, SUGGESTIONS[face.suggestion]?.(face) ?? ""),
-      h("p", {}, `To the nearest of ${own}'s other faces:`), distanceBar(face.ownDistance, threshold),
-      h("p", {}, `To the nearest of ${other}'s:`), distanceBar(face.otherDistance, threshold),
+      h("p", {}, `To the nearest of ${personId}'s other faces:`), distanceBar(face.ownDistance, threshold),
+      h("p", {}, `To the nearest of ${otherPersonId}'s:`), distanceBar(face.otherDistance, threshold),
       h("div", { class: "columns" },
-        await column(own, [["This face", face.faceId], ["Nearest other face", face.ownFaceId]]),
-        await column(other, [["Nearest face", face.otherFaceId]]))),
-    choices: isThere ? choices(face, context) : [],
+        personColumn(own, [["This face", line], ["Nearest other face", ownLine]]),
+        personColumn(other, [["Nearest face", otherLine]]))),
+    choices: choices(face, own, other, context),
   };
 }
 
-function choices(face, context) {
-  const { personId: own, otherPersonId: other } = face;
+function choices(face, own, other, context) {
+  const { personId: ownId, otherPersonId: otherId } = face;
   const may = (method) => context.access.may(method);
   return [
-    may("MoveFaces") && { key: "m", text: `It is ${other}'s`, act: () => moveFace(face.faceId, own, other, context) },
-    may("MoveFaces") && { key: "o", text: `The other face is ${own}'s`, act: () => moveFace(face.otherFaceId, other, own, context) },
-    may("MergePersons") && { key: "1", text: `One person: keep ${own}`, act: () => merge(other, own, context) },
-    may("MergePersons") && { key: "2", text: `One person: keep ${other}`, act: () => merge(own, other, context) },
-    may("DismissDuplicate") && { key: "d", text: "Different people, rightly enrolled", act: () => dismiss(own, other, context) },
+    may("MoveFaces") && { key: "m", text: `It is ${otherId}'s`, act: () => moveFace(face.faceId, own, other, context) },
+    may("MoveFaces") && { key: "o", text: `The other face is ${ownId}'s`, act: () => moveFace(face.otherFaceId, other, own, context) },
+    may("MergePersons") && { key: "1", text: `One person: keep ${ownId}`, act: () => merge(other, own, context) },
+    may("MergePersons") && { key: "2", text: `One person: keep ${otherId}`, act: () => merge(own, other, context) },
+    may("DismissDuplicate") && { key: "d", text: "Different people, rightly enrolled", act: () => dismiss(ownId, otherId, context) },
     may("DeleteFace") && { key: "e", text: "Erase this face", danger: true, act: () => eraseFace(face.faceId, context) },
   ].filter(Boolean);
 }

@@ -8,7 +8,7 @@ import { callShown } from "../../parts/shown_call.js";
 import { chart, lastThreshold } from "./chart.js";
 import { claimsTable, groupsTable, searchesTable } from "./tables.js";
 import { outcome } from "./outcome.js";
-import { rate } from "./words.js";
+import { inPageWords, rate } from "./words.js";
 
 /**
  * Show a calibration.
@@ -52,26 +52,26 @@ function proposal(calibration, collection, context) {
   const lines = [
     verify && `Verify at ${format.distance(verify.threshold)}: false match rate ${rate(verify.fmr)}, false non-match rate ${rate(verify.fnmr)}.`,
     identify && `Identify at ${format.distance(identify.threshold)}: ${identify.expectedFalsePositives.toPrecision(2)} false positives expected per unenrolled probe at this size, at most.`,
-    !identify && calibration.identifyNeeds && `No threshold for Identify: ${calibration.identifyNeeds}`,
+    !identify && calibration.identifyNeeds && `No threshold for Identify: ${inPageWords(calibration.identifyNeeds)}.`,
   ].filter(Boolean);
   return h("section", { class: "card" },
     h("h2", {}, "What follows from the targets"),
     h("ul", {}, lines.map((line) => h("li", {}, line))),
-    context.access.may("ApplyCalibration") && actionButton("Apply these thresholds", () => apply(calibration, collection, context), { class: "primary" }));
+    collection.calibrationId === calibration.calibrationId ? h("p", { class: "good" }, "These thresholds are in use.")
+      : context.access.may("ApplyCalibration") && actionButton("Apply these thresholds", () => apply(calibration, collection, context), { class: "primary" }));
 }
 
 async function apply(calibration, collection, context) {
   const { verify, identify } = calibration;
   const { settings } = collection;
-  const fields = await ask("Apply these thresholds?", [
+  const request = { collectionId: collection.collectionId, calibrationId: calibration.calibrationId };
+  const done = await ask("Apply these thresholds?", [
     h("ul", {},
       verify && h("li", {}, `Verify: ${format.distance(settings.verifyThreshold)} → ${format.distance(verify.threshold)}`),
       identify && h("li", {}, `Identify: ${format.distance(settings.identifyThreshold)} → ${format.distance(identify.threshold)}`)),
     h("p", {}, "The collection names the calibration as its evidence, and the audit records the change."),
-  ], { action: "Apply" });
-  if (!fields) return undefined;
-  const request = { collectionId: collection.collectionId, calibrationId: calibration.calibrationId };
-  await callShown("CollectionService/ApplyCalibration", request, context);
+  ], { action: "Apply", act: () => callShown("CollectionService/ApplyCalibration", request, context) });
+  if (!done) return undefined;
   context.refresh();
   return "Applied";
 }

@@ -4,6 +4,7 @@ import { h, replace, announce } from "../../dom.js";
 import { failure } from "../../parts/messages.js";
 import { randomId } from "../../parts/random_id.js";
 import { callShown } from "../../parts/shown_call.js";
+import { FIELDS, inPageWords } from "./words.js";
 
 /**
  * The form. The call has a request id, so that it goes on if the page is left or a service restarts, and its answer is
@@ -18,9 +19,9 @@ export function measureForm(collection, context, done) {
   const button = h("button", { class: "primary" }, "Measure");
   const form = h("form", { class: "card fields" },
     h("h2", {}, "Measure the error rates"),
-    field("target-fmr", "Largest false match rate of Verify", { value: 0.001, min: 1e-7, max: 0.1, step: "any", type: "number", required: true }),
-    field("target-fp", "Largest expected number of false positives of Identify", { value: 0.01, min: 1e-4, max: 10, step: "any", type: "number", required: true }),
-    field("max-persons", "People to compare, at most", { value: 1000, min: 20, max: 50000, step: 1, type: "number", required: true }),
+    field("target-fmr", FIELDS.targetFmr, { value: 0.001, min: 1e-7, max: 0.1, step: "any", type: "number", required: true }),
+    field("target-fp", FIELDS.targetFalsePositives, { value: 0.01, min: 1e-4, max: 10, step: "any", type: "number", required: true }),
+    field("max-persons", FIELDS.maxPersons, { value: 1000, min: 20, max: 50000, step: 1, type: "number", required: true }),
     field("group-label", "Compare groups by the label (optional)", { type: "text", maxlength: 63 }),
     field("photos", "Photos of a claim, at most (0: pairs of faces alone)", { value: 0, min: 0, max: 5, step: 1, type: "number" }),
     button, status);
@@ -35,6 +36,7 @@ export function measureForm(collection, context, done) {
     } catch (error) {
       if (error.name !== "AbortError") {
         sessionStorage.removeItem(keyOf(collection));
+        error.message = inPageWords(error.message);
         replace(status, failure(error));
       }
     } finally {
@@ -57,7 +59,7 @@ function keyOf(collection) {
 }
 
 function field(id, text, attributes) {
-  return [h("label", { for: id }, text), h("input", { id, name: id, ...attributes })];
+  return h("div", { class: "field" }, h("label", { for: id }, text), h("input", { id, name: id, ...attributes }));
 }
 
 function toRequest(form, collectionId) {

@@ -3,7 +3,7 @@
 import { h } from "../../dom.js";
 import * as format from "../../parts/format.js";
 import { table } from "../../parts/table.js";
-import { SCORE_RULES, rate } from "./words.js";
+import { SCORE_RULES, inPageWords, rate, searchNeeds } from "./words.js";
 
 const ONE_THRESHOLD = {
   ONE_THRESHOLD_SERVES: "One threshold serves all groups: the false match rate within each is at most the target.",
@@ -20,7 +20,7 @@ const ONE_THRESHOLD = {
 export function groupsTable(calibration) {
   if (!calibration.groups?.length) return null;
   const rows = calibration.groups.map((group) => [
-    group.value ?? "without the label", format.count(group.persons), group.fmr ? rate(group.fmr) : group.needs,
+    group.value ?? "without the label", format.count(group.persons), group.fmr ? rate(group.fmr) : inPageWords(group.needs),
     rate(group.fnmr), group.ownThreshold === undefined ? "" : format.distance(group.ownThreshold),
     group.exceedsTarget ? h("strong", { class: "bad" }, "exceeds the target") : "",
   ]);
@@ -67,7 +67,7 @@ export function searchesTable(calibration) {
     h("h2", {}, "Searches"),
     table("Error rates of searches", ["Target FPIR", "Threshold", "FPIR", "FNIR"], calibration.searches.map((each) => [
       format.percent(each.targetFpir),
-      each.threshold === undefined ? each.needs : format.distance(each.threshold),
+      each.threshold === undefined ? searchNeeds(each.needs) : format.distance(each.threshold),
       each.fpir ? rate(each.fpir) : "", each.fnir ? rate(each.fnir) : "",
     ])));
 }

@@ -1,6 +1,7 @@
 /** Enroll: pictures of one person, under a name. */
 
 import { h } from "../../dom.js";
+import { refusedPicture } from "../../parts/advice.js";
 import { PhotoInput } from "../../parts/photo_input.js";
 import { enrollForm } from "./enroll_form.js";
 import { faceList, nameOf } from "./face_list.js";
@@ -25,6 +26,7 @@ export default function enrollMode(context) {
   function form(name = "") {
     const made = enrollForm(context, {
       photos: async () => input.photos, useLargestFace: () => largest.input.checked, name, onenrolled: look,
+      onrefused: (error) => input.mark(error && refusedPicture(error)),
     });
     place.replaceChildren(made.root);
     return made;

@@ -15,11 +15,14 @@ let forms = 0;
  *
  * @param {import("../../main.js").Context} context
  * @param {{photos: () => Promise<File[]>, useLargestFace?: () => boolean, name?: string,
- *   onenrolled: (outcome: HTMLElement, photos: File[]) => void}} options The pictures, a name to begin with, and what is
- *   told of the outcome.
+ *   onenrolled: (outcome: HTMLElement, photos: File[]) => void, onrefused?: (error: Error) => void,
+ *   oncancel?: () => void}} options The pictures, a name to begin with, what is told of the outcome and of a refusal, and
+ *   what the button Cancel does, which is shown with it.
  * @returns {{root: HTMLElement, focus: () => void}}
  */
-export function enrollForm(context, { photos, useLargestFace = () => false, name = "", onenrolled }) {
+export function enrollForm(context, {
+  photos, useLargestFace = () => false, name = "", onenrolled, onrefused = () => {}, oncancel = null,
+}) {
   const number = forms++;
   const sent = { content: "", requestId: "" };
   const status = h("div", { "aria-live": "polite" });
@@ -52,6 +55,7 @@ export function enrollForm(context, { photos, useLargestFace = () => false, name
     } catch (error) {
       if (error.name === "AbortError" || error.code === "unauthenticated") return;
       replace(status, refusal(error, other(error)));
+      onrefused(error);
     } finally {
       button.disabled = false;
     }
@@ -70,6 +74,7 @@ export function enrollForm(context, { photos, useLargestFace = () => false, name
     const request = {
       personId, ...(displayName && { displayName }), requestId: sent.requestId, ...(largest && { probe: { useLargestFace: true } }),
     };
+    onrefused(null);
     const answer = await send(context, "Enroll", request, files.map((file) => ["image", file]), context.signal);
     replace(status);
     onenrolled(enrolled(answer, context), files);
@@ -94,7 +99,7 @@ export function enrollForm(context, { photos, useLargestFace = () => false, name
     h("label", { for: nameInput.id }, "Name"), nameInput,
     h("label", { for: idInput.id }, "Id"), idInput,
     h("p", { class: "hint" }, "The id names the person in your systems. It is proposed from the name."),
-    status, h("div", {}, button));
+    status, h("div", { class: "row" }, button, oncancel && h("button", { type: "button", onclick: oncancel }, "Cancel")));
   return { root, focus: () => nameInput.focus() };
 }
 

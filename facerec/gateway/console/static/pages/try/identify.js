@@ -1,6 +1,6 @@
 /** Who is it: every face of a picture, searched for among the people enrolled. */
 
-import { h, append } from "../../dom.js";
+import { h, append, objectUrl, replace } from "../../dom.js";
 import { boxes } from "../../parts/boxes.js";
 import { crop } from "../../parts/crop.js";
 import * as format from "../../parts/format.js";
@@ -61,16 +61,21 @@ export default function identifyMode(context) {
       return h("p", { class: "hint" }, "To enroll one of several faces, use a picture that the browser shows, such as a JPEG.");
     }
     const root = h("div", { class: "enroll" });
-    const open = () => {
-      let part = isAlone ? photo : null;
+    const open = async () => {
+      const part = isAlone ? photo : await crop(image, found.faces.map((face) => face.boundingBox), index, photo.name);
       const form = enrollForm(context, {
-        photos: async () => [part ??= await crop(image, found.faces.map((face) => face.boundingBox), index)],
-        onenrolled: (outcome) => search([photo], h("div", { class: "card outcome" }, outcome)),
+        photos: async () => [part],
+        onenrolled: (outcome) => search([photo], h("div", { class: "card outcome" }, outcome, !isAlone && download(part))),
+        oncancel: () => {
+          replace(root, begin);
+          begin.focus();
+        },
       });
-      root.replaceChildren(form.root);
+      replace(root, form.root, !isAlone && download(part));
       form.focus();
     };
-    append(root, h("button", { type: "button", onclick: open }, "Enroll this face …"));
+    const begin = h("button", { type: "button", onclick: open }, "Enroll this face …");
+    append(root, begin);
     return root;
   }
 
@@ -79,6 +84,12 @@ export default function identifyMode(context) {
       h("div", { class: "place" }, input.root, small.root), answer.root)),
     give: (files) => input.give(files), leave: () => input.stopCamera(),
   };
+}
+
+/** A link that saves the picture of one face, which the code of the page reads as a file. */
+function download(part) {
+  return h("p", { class: "hint" }, h("a", { href: objectUrl(part), download: part.name }, "Download the cut-out"),
+    `, ${part.name}: the calls as code read it.`);
 }
 
 /** The smallest face to find, in pixels: the smaller, the costlier. */

@@ -2,9 +2,12 @@
 
 import { h, announce, replace } from "../../dom.js";
 import { post } from "../../rpc.js";
-import { refusal } from "../../parts/advice.js";
+import { refusal, refusedPicture } from "../../parts/advice.js";
+import { isCutOut } from "../../parts/crop.js";
 import { qualityInWords } from "../../parts/messages.js";
 import { snake } from "../../parts/snippets/requests.js";
+
+const MAX_REFERENCE = 256;
 
 /**
  * A way to try the services.
@@ -70,21 +73,32 @@ export function send(context, name, request, photos, signal) {
   const { collectionId } = context;
   const whole = { ...(collectionId !== "default" && { collectionId }), ...request };
   context.showCall({
-    method: `MatcherService/${name}`, request: toContract(name, whole, photos.length),
-    photos: photos.map(([field, file]) => ({ field, name: file.name })),
+    method: `MatcherService/${name}`, request: toContract(name, whole, photos),
+    photos: photos.map(([field, file]) => ({ field, name: file.name, isCutOut: isCutOut(file) })),
   });
   const { probe, ...fields } = whole;
   const texts = Object.entries(fields).map(([field, value]) => [snake(field), value]);
   const largest = probe?.useLargestFace ? largestFields(name, photos.length).map((field) => [field, true]) : [];
-  return post(name, [...photos, ...texts, ...largest], { signal });
+  const references = name === "Enroll" ? photos.map(([, file]) => ["items.external_ref", reference(file)]) : [];
+  return post(name, [...photos, ...texts, ...largest, ...references], { signal }).catch((error) => {
+    const refused = photos.length > 1 && refusedPicture(error);
+    if (Number.isInteger(refused) && photos[refused]) error.message = `${photos[refused][1].name}: ${error.message}`;
+    throw error;
+  });
+}
+
+/** What an enrolled face is found by later: the name of its file, as far as the contract takes it. */
+function reference(file) {
+  return [...file.name].slice(0, MAX_REFERENCE).join("");
 }
 
 /** A request as the contract has it: an option of all photos is in each probe. */
-function toContract(name, { probe, ...request }) {
+function toContract(name, { probe, ...request }, photos) {
+  if (name === "Enroll") {
+    return { ...request, items: photos.map(([, file]) => ({ ...(probe && { probe }), externalRef: reference(file) })) };
+  }
   if (!probe) return request;
-  return { ...request, ...{
-    Enroll: { items: [{ probe }] }, Verify: { probe }, Compare: { probeA: probe, probeB: probe },
-  }[name] };
+  return { ...request, ...{ Verify: { probe }, Compare: { probeA: probe, probeB: probe } }[name] };
 }
 
 function largestFields(name, count) {

@@ -1,6 +1,7 @@
 /** Verify a claim: whether pictures show the person whose id is given. */
 
 import { h } from "../../dom.js";
+import { refusedPicture } from "../../parts/advice.js";
 import { distanceBar } from "../../parts/distance_bar.js";
 import * as format from "../../parts/format.js";
 import { personInput } from "../../parts/person_input.js";
@@ -41,12 +42,19 @@ export default function verifyMode(context, go) {
       return;
     }
     const request = { personId, ...(largest.input.checked && { probe: { useLargestFace: true } }) };
+    input.mark(null);
     answer.show("Comparing …", async (signal) => {
       const found = await send(context, "Verify", request, input.photos.map((photo) => ["image", photo]), signal);
       return { shown: shown(found, personId), said: found.match ? `Match: this is ${personId}` : `No match: this is not ${personId}` };
-    }, (error) => error.reason === "PERSON_NOT_FOUND" && context.access.may("Enroll") && h("button", {
-      type: "button", onclick: () => go("enroll", { photos: input.photos, name: personId }),
-    }, `Enroll ${personId} …`));
+    }, (error) => {
+      input.mark(refusedPicture(error));
+      return error.reason === "PERSON_NOT_FOUND" && enrollInstead(personId);
+    });
+  }
+
+  function enrollInstead(personId) {
+    const enroll = () => go("enroll", { photos: input.photos, name: personId });
+    return context.access.may("Enroll") && h("button", { type: "button", onclick: enroll }, `Enroll ${personId} …`);
   }
 
   function shown(found, personId) {
@@ -73,7 +81,7 @@ export default function verifyMode(context, go) {
   return {
     root: h("div", {}, h("p", { class: "hint" }, INTRODUCTION), h("div", { class: "columns" },
       h("form", { class: "inputs", onsubmit: submit },
-        h("label", { class: "label", for: "verify-person" }, "Who it is claimed to be"), person.root,
+        h("label", { class: "label", for: "verify-person" }, "Id of the person"), person.root,
         input.root, largest.root, h("div", {}, h("button", { class: "primary" }, "Verify"))),
       answer.root)),
     give: (files) => input.give(files), leave: () => input.stopCamera(),

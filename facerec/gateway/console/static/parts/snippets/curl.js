@@ -36,10 +36,18 @@ function flatten(request, path = "") {
   return Object.entries(request).flatMap(([key, value]) => {
     const field = path + snake(key);
     if (Array.isArray(value) && value.every((each) => typeof each === "object")) {
-      return value.length ? flatten(value[0], `${field}.`) : []; // what is said of one photo holds for all
+      return inTurn(value.map((each) => flatten(each, `${field}.`)));
     }
     if (Array.isArray(value)) return value.map((each) => [field, String(each)]);
     if (typeof value !== "object") return [[field, String(value)]];
     return MAPS.has(key) ? [[field, JSON.stringify(value)]] : flatten(value, `${field}.`);
+  });
+}
+
+/** The fields of each photo: once where all photos have the same text, else in the photos' order. */
+function inTurn(lists) {
+  return (lists[0] ?? []).flatMap(([field, first]) => {
+    const texts = lists.map((list) => list.find(([name]) => name === field)?.[1] ?? first);
+    return (new Set(texts).size === 1 ? [first] : texts).map((text) => [field, text]);
   });
 }

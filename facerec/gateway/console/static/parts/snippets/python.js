@@ -51,7 +51,7 @@ export default function python(call, { keysRequired }) {
   if (keysRequired) {
     program.modules.add("os");
     program.names.add("Security");
-    made.push('security=Security(api_key=os.environ["FACEREC_KEY"])');
+    made.push('security=Security(api_key=os.environ["FACEREC_API_KEY"])');
   }
   const called = invocation(`${variable}.${snake(name).slice(1)}`, args(name, call, program));
   const body = name in PAGED ? [`    for ${PAGED[name]} in ${called}:`, `        print(${PAGED[name]})`]
@@ -92,7 +92,7 @@ function args(name, { request, photos = [] }, program) {
   const faces = name === "Compare" ? [["image_a", probeA], ["image_b", probeB]].map(([field, stored]) => {
     const photo = photos.find((each) => each.field === field);
     return photo ? file(photo) : storedProbe(stored, program);
-  }) : photos.length ? photos.map(file) : given.map((each) => storedProbe(each, program));
+  }) : photos.length ? photos.map((photo, index) => newFace(file(photo), items?.[index]?.externalRef, program)) : given.map((each) => storedProbe(each, program));
   const useLargestFace = given.some((each) => each.useLargestFace) || undefined;
   return [...leading(name, positional, request, program), ...faces, ...program.keywords({ ...converted(name, own, program), useLargestFace })];
 }
@@ -110,6 +110,13 @@ function converted(name, fields, program) {
   return Object.assign({}, ...Object.entries(others).map(([field, value]) => (
     CONVERTED[field]?.(value, program) ?? { [field]: value }
   )));
+}
+
+/** A photo to enroll, with its reference where it has one. */
+function newFace(read, externalRef, program) {
+  if (externalRef === undefined) return read;
+  program.names.add("NewFace");
+  return `NewFace(${read}, external_ref=${literal(externalRef)})`;
 }
 
 /** A stored person or face as a probe. */

@@ -17,7 +17,7 @@ export function quote(text) {
  * @returns {string[]}
  */
 export function keyOption(keysRequired) {
-  return keysRequired ? ['-H "authorization: Bearer $FACEREC_KEY"'] : [];
+  return keysRequired ? ['-H "authorization: Bearer $FACEREC_API_KEY"'] : [];
 }
 
 /**

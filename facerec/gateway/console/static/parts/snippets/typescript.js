@@ -20,7 +20,7 @@ export default function typescript(call, { origin, keysRequired }) {
     const largest = options.useLargestFace ? ", { useLargestFace: true }" : "";
     return new Code(`photo(await readFile(${write(file)})${largest})`);
   });
-  const options = { baseUrl: origin, ...(keysRequired && { apiKey: new Code("process.env.FACEREC_KEY") }) };
+  const options = { baseUrl: origin, ...(keysRequired && { apiKey: new Code("process.env.FACEREC_API_KEY") }) };
   const written = write(convert(request, imports));
   return `${imports.lines().join("\n")}
 
