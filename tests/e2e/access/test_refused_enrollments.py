@@ -116,7 +116,8 @@ async def test_concurrent_enrollments_get_no_more_refusals_than_a_key_has_tries(
     errors = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
     reasons = [from_rpc_error(error, "the matcher").reason for error in errors]
     assert reasons.count(Reason.FACE_DUPLICATE) == 5
-    assert reasons.count(Reason.RATE_LIMITED) == 35
+    # On a busy machine some would wait too long for the others.
+    assert reasons.count(Reason.RATE_LIMITED) + reasons.count(Reason.OVERLOADED) == 35
 
 
 async def test_an_enrollment_that_would_wait_too_long_for_others_of_its_key_is_no_failed_try(
