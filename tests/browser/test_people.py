@@ -140,3 +140,16 @@ def test_a_name_with_a_script_is_shown_as_text(enroll: Enroll, open_console: Ope
     console.page.get_by_role("link", name=name).click()
     console.has("site=<b>x</b>")
     assert console.page.evaluate("window.hit") is None
+
+
+def test_the_field_of_an_id_suggests_people_by_any_word_of_their_names(
+    enroll: Enroll, open_console: OpenConsole
+) -> None:
+    enroll("obama", "obama.jpg", display_name="Barack Obama")
+    enroll("biden", "biden.jpg", display_name="Joe Biden")
+    console = open_console("people/person/biden")
+    console.button("Merge").click()
+    console.page.get_by_role("dialog").locator("input[list]").press_sequentially("Oba")
+    option = console.page.locator("datalist option")
+    option.first.wait_for(state="attached")
+    assert [option.nth(at).get_attribute("value") for at in range(option.count())] == ["obama"]

@@ -116,15 +116,13 @@ function needed(path, reason) {
 
 async function once(path, init, signal) {
   const headers = { ...init.headers, ...(csrfToken ? { "x-csrf-token": csrfToken } : {}) };
-  let response;
-  try {
-    response = await fetch(path, { ...init, headers, signal, credentials: "same-origin" });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new CallError("the gateway does not answer", { code: "unavailable", reason: "UNREACHABLE" });
-  }
+  const response = await fetch(path, { ...init, headers, signal, credentials: "same-origin" })
+    .catch((error) => { throw interrupted(error); });
   const requestId = response.headers.get("x-request-id") ?? "";
-  const answer = await response.json().catch(() => ({}));
+  const answer = await response.json().catch((error) => {
+    if (response.ok || error.name === "AbortError") throw interrupted(error); // else it is no error of the gateway's own
+    return {};
+  });
   if (response.ok) {
     connection.found();
     return answer;
@@ -132,6 +130,12 @@ async function once(path, init, signal) {
   const error = toError(answer, response, requestId);
   if (error.code === "unauthenticated") onUnauthenticated(error);
   throw error;
+}
+
+/** Why an answer did not arrive whole: its call was given up, or the connection was lost. */
+function interrupted(error) {
+  if (error.name === "AbortError") return error;
+  return new CallError("the gateway does not answer", { code: "unavailable", reason: "UNREACHABLE" });
 }
 
 function toError(answer, response, requestId) {

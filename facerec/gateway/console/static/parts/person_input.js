@@ -21,14 +21,12 @@ export function personInput({ collectionId, access, signal }, { id, name, oninpu
   async function suggest() {
     asked.abort();
     asked = new AbortController();
-    const prefix = input.value.trim();
-    if (!prefix) return;
+    const query = input.value.trim();
+    if (!query) return;
     const options = { signal: AbortSignal.any([signal, asked.signal]) };
-    const pages = await Promise.all(["personIdPrefix", "displayNamePrefix"].map((field) => (
-      call("MatcherService/ListPersons", { collectionId, pageSize: SUGGESTIONS, [field]: prefix }, options)
-    ))).catch(() => []); // suggestions are no more than that
-    const persons = new Map(pages.flatMap((page) => page.persons).map((person) => [person.personId, person]));
-    replace(list, [...persons.values()].map((person) => h("option", { value: person.personId }, person.displayName)));
+    const { persons } = await call("MatcherService/ListPersons", { collectionId, pageSize: SUGGESTIONS, query }, options)
+      .catch(() => ({ persons: [] })); // suggestions are no more than that
+    replace(list, persons.map((person) => h("option", { value: person.personId }, person.displayName)));
   }
 
   const input = h("input", {
